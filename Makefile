@@ -1,0 +1,66 @@
+# lookalike: every target sets up what it needs in .venv. Needs Python 3.11+ and a C++ compiler.
+PYTHON ?= python3
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -q
+CORE := pyproject.toml CMakeLists.txt $(wildcard cpp/*)
+CPP := $(wildcard cpp/*.h cpp/*.cpp)
+
+.PHONY: help demo test check bench format stub figures clean
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+demo: $(VENV)/.demo ## set up, and search the handwritten digits (the main job)
+	$(VENV)/bin/lookalike demo
+
+test: $(VENV)/.test ## set up, and run all tests
+	$(VENV)/bin/python -m pytest tests src
+
+check: $(VENV)/.check ## format, lint, types, stub of the core, documents
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/clang-format --dry-run --Werror $(CPP)
+	$(VENV)/bin/python -m nanobind.stubgen -q -m lookalike._core -o build/_core.pyi
+	diff build/_core.pyi src/lookalike/_core.pyi
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest -q tests/house
+
+bench: $(VENV)/.bench ## set up, and measure everything that the documents quote
+	$(VENV)/bin/python benchmarks/exact.py
+	$(VENV)/bin/python benchmarks/lab.py
+
+format: $(VENV)/.check ## rewrite all files in the house format
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/clang-format -i $(CPP)
+
+stub: $(VENV)/.check ## generate the type stub of the compiled core
+	$(VENV)/bin/python -m nanobind.stubgen -q -m lookalike._core -o src/lookalike/_core.pyi
+
+figures: $(VENV)/.demo ## draw the pictures of the documents again
+	$(VENV)/bin/python docs/figures/draw.py
+
+clean: ## remove everything that was built
+	rm -rf $(VENV) build lookalike-demo
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "lookalike needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Use: make PYTHON=python3.13 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.python $(CORE)
+	$(PIP) install -e '.[all]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(PIP) install --group test
+	@touch $@
+
+$(VENV)/.check: $(VENV)/.test
+	$(PIP) install --group check
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.demo
+	$(PIP) install --group bench
+	@touch $@

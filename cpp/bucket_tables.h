@@ -1,0 +1,79 @@
+// Hash tables of an LSH index: in each table, the rows with equal codes lie together.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "bit_sampling.h"
+#include "items.h"
+
+namespace lookalike {
+
+// One table. Its buckets are sorted by a mixed key of their code, and a directory over the
+// key's leading bits leads to the one or two buckets that a look-up has to compare.
+class BucketTable {
+public:
+    // codes: (count, words)
+    BucketTable(const std::uint64_t* codes, std::size_t count, std::size_t words);
+
+    struct Bucket {
+        const std::uint32_t* rows;  // ascending
+        std::size_t size;
+    };
+    // The bucket of a code; empty when no row has it. Two different codes never share one.
+    Bucket find(const std::uint64_t* code) const;
+
+    std::size_t bucket_count() const { return keys_.size(); }
+    std::size_t size_bytes() const;
+    Bucket bucket(std::size_t b) const {
+        return {rows_.data() + starts_[b], std::size_t(starts_[b + 1] - starts_[b])};
+    }
+
+private:
+    struct Entry;
+
+    std::size_t cell(std::uint64_t key) const { return cell_bits_ ? key >> (64 - cell_bits_) : 0; }
+    std::vector<Entry> entries_by_cell(const std::uint64_t* codes, std::size_t count);
+    void sort_cells(const std::uint64_t* codes, std::vector<Entry>& entries) const;
+    void cut_buckets(const std::uint64_t* codes, const std::vector<Entry>& entries);
+
+    std::size_t words_;
+    unsigned cell_bits_;
+    std::vector<std::uint32_t> directory_;  // first bucket of each cell, and the end
+    std::vector<std::uint64_t> keys_;       // of each bucket, ascending
+    std::vector<std::uint64_t> codes_;      // of each bucket; only for codes of several words
+    std::vector<std::uint32_t> starts_;     // of each bucket in rows_, and the end
+    std::vector<std::uint32_t> rows_;
+};
+
+// The union of buckets for a batch: those of query q are at [offsets[q], offsets[q + 1]).
+struct Candidates {
+    std::vector<std::int64_t> offsets;
+    std::vector<std::int64_t> rows;  // ascending within a query, without repetition
+};
+
+class BucketTables {
+public:
+    // codes: (tables, count, words), as BitSampler::codes writes them.
+    BucketTables(const std::uint64_t* codes, std::size_t tables, std::size_t count,
+                 std::size_t words, std::size_t threads);
+
+    std::size_t count() const { return count_; }
+    std::size_t size_bytes() const;
+    const std::vector<BucketTable>& tables() const { return tables_; }
+
+    // Rows that share a bucket with an item in at least one table.
+    Candidates candidates(const BitSampler& sampler, const Items& items,
+                          std::size_t threads) const;
+    // The same for one item; writes at most count() rows and returns how many.
+    std::size_t candidates_of_one(const BitSampler& sampler, const Items& item,
+                                  std::int64_t* rows) const;
+
+private:
+    struct Union;
+    std::size_t count_, words_;
+    std::vector<BucketTable> tables_;
+};
+
+}  // namespace lookalike

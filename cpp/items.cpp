@@ -1,0 +1,76 @@
+#include "items.h"
+
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+
+namespace lookalike {
+namespace {
+
+// Branch-free, so that the compiler vectorises it: the verdict is collected, not thrown.
+template <typename T>
+bool pack_values(const T* __restrict values, std::size_t count, std::uint8_t limit,
+                 std::uint8_t* __restrict bytes) {
+    unsigned wrong = 0;
+    for (std::size_t j = 0; j < count; ++j) {
+        const T value = values[j];
+        const bool inside = value >= T(0) && value <= T(limit);  // false for NaN
+        const int whole = int(inside ? value : T(0));
+        wrong |= unsigned(T(whole) != value);
+        bytes[j] = std::uint8_t(whole);
+    }
+    return wrong == 0;
+}
+
+template <>
+bool pack_values(const std::uint8_t* __restrict values, std::size_t count, std::uint8_t limit,
+                 std::uint8_t* __restrict bytes) {
+    std::memcpy(bytes, values, count);
+    if (limit == std::numeric_limits<std::uint8_t>::max()) return true;
+    unsigned wrong = 0;
+    for (std::size_t j = 0; j < count; ++j) wrong |= unsigned(values[j] > limit);
+    return wrong == 0;
+}
+
+template <typename T>
+bool pack_all(const Items& items, std::uint8_t limit, std::size_t stride, std::uint8_t* rows) {
+    const T* values = static_cast<const T*>(items.data);
+    bool exact = true;
+    for (std::size_t i = 0; i < items.count; ++i) {
+        std::uint8_t* row = rows + i * stride;
+        exact &= pack_values(values + i * items.width, items.width, limit, row);
+        std::memset(row + items.width, 0, stride - items.width);
+    }
+    return exact;
+}
+
+bool pack(const Items& items, std::uint8_t limit, std::size_t stride, std::uint8_t* rows) {
+    switch (items.element) {
+        case Element::u8: return pack_all<std::uint8_t>(items, limit, stride, rows);
+        case Element::i32: return pack_all<std::int32_t>(items, limit, stride, rows);
+        case Element::i64: return pack_all<std::int64_t>(items, limit, stride, rows);
+        case Element::f32: return pack_all<float>(items, limit, stride, rows);
+        case Element::f64: return pack_all<double>(items, limit, stride, rows);
+    }
+    return false;
+}
+
+}  // namespace
+
+std::size_t padded_width(std::size_t width, std::size_t alignment) {
+    return (width + alignment - 1) / alignment * alignment;
+}
+
+void pack_rows(const Items& items, std::uint8_t limit, std::size_t stride, std::uint8_t* rows) {
+    if (items.count == 0) return;
+    if (!pack(items, limit, stride, rows))
+        throw std::invalid_argument("a value is not a whole number in the allowed range");
+}
+
+PackedRows packed_rows(const Items& items, std::uint8_t limit, std::size_t stride) {
+    PackedRows packed{std::vector<std::uint8_t>(items.count * stride), stride};
+    pack_rows(items, limit, stride, packed.bytes.data());
+    return packed;
+}
+
+}  // namespace lookalike

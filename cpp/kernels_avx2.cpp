@@ -1,0 +1,236 @@
+// The AVX2 level: 32 bytes at a time.
+// level: avx2
+// processors: x86_64 AMD64 amd64
+// flags: -mavx2 -mbmi -mbmi2 -mpopcnt -mlzcnt
+#include <immintrin.h>
+
+#include "kernels.h"
+
+namespace lookalike {
+extern const Kernels avx2_kernels;
+
+namespace {
+
+__m256i load(const std::uint8_t* bytes) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes));
+}
+
+__m256i load_half(const std::uint8_t* bytes) {  // 16 bytes, upper half zero
+    return _mm256_zextsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
+}
+
+// Four 64-bit partial sums of |row - query|.
+__m256i absolute_difference(const std::uint8_t* row, const std::uint8_t* query,
+                            std::size_t stride) {
+    __m256i sum = _mm256_setzero_si256();
+    std::size_t j = 0;
+    for (; j + 32 <= stride; j += 32)
+        sum = _mm256_add_epi64(sum, _mm256_sad_epu8(load(row + j), load(query + j)));
+    if (j < stride)
+        sum = _mm256_add_epi64(sum, _mm256_sad_epu8(load_half(row + j), load_half(query + j)));
+    return sum;
+}
+
+// Lane sums of four vectors whose 64-bit lanes all stay below 2^32.
+__m128i lane_sums(__m256i a, __m256i b, __m256i c, __m256i d) {
+    const __m256i ab = _mm256_or_si256(a, _mm256_slli_epi64(b, 32));
+    const __m256i cd = _mm256_or_si256(c, _mm256_slli_epi64(d, 32));
+    const __m256i sums =
+        _mm256_add_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+    return _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+}
+
+std::uint32_t lane_sum(__m256i sums) {
+    const __m128i halves =
+        _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    return std::uint32_t(_mm_cvtsi128_si32(halves) + _mm_extract_epi32(halves, 2));
+}
+
+// Distances of four neighbouring rows: each vector of the query is loaded once for them.
+inline __attribute__((always_inline)) __m128i four_rows(const std::uint8_t* row, const std::uint8_t* query, std::size_t stride) {
+    __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
+    std::size_t j = 0;
+    for (; j + 32 <= stride; j += 32, row += 32) {
+        const __m256i q = load(query + j);
+        a = _mm256_add_epi64(a, _mm256_sad_epu8(load(row), q));
+        b = _mm256_add_epi64(b, _mm256_sad_epu8(load(row + stride), q));
+        c = _mm256_add_epi64(c, _mm256_sad_epu8(load(row + 2 * stride), q));
+        d = _mm256_add_epi64(d, _mm256_sad_epu8(load(row + 3 * stride), q));
+    }
+    if (j < stride) {
+        const __m256i q = load_half(query + j);
+        a = _mm256_add_epi64(a, _mm256_sad_epu8(load_half(row), q));
+        b = _mm256_add_epi64(b, _mm256_sad_epu8(load_half(row + stride), q));
+        c = _mm256_add_epi64(c, _mm256_sad_epu8(load_half(row + 2 * stride), q));
+        d = _mm256_add_epi64(d, _mm256_sad_epu8(load_half(row + 3 * stride), q));
+    }
+    return lane_sums(a, b, c, d);
+}
+
+// Rows of exactly 16 bytes: two rows a vector, eight rows a step.
+void absolute_differences_16(const std::uint8_t* rows, std::size_t count,
+                             const std::uint8_t* query, std::uint32_t* distances) {
+    const __m256i twice =
+        _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(query)));
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    std::size_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        const std::uint8_t* row = rows + 16 * i;
+        const __m256i a = _mm256_sad_epu8(load(row), twice);       // rows 0, 1
+        const __m256i b = _mm256_sad_epu8(load(row + 32), twice);  // rows 2, 3
+        const __m256i c = _mm256_sad_epu8(load(row + 64), twice);  // rows 4, 5
+        const __m256i d = _mm256_sad_epu8(load(row + 96), twice);  // rows 6, 7
+        const __m256i ab = _mm256_or_si256(a, _mm256_slli_epi64(b, 32));
+        const __m256i cd = _mm256_or_si256(c, _mm256_slli_epi64(d, 32));
+        const __m256i sums = _mm256_add_epi32(_mm256_unpacklo_epi64(ab, cd),
+                                              _mm256_unpackhi_epi64(ab, cd));  // 0 2 4 6 1 3 5 7
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(distances + i),
+                            _mm256_permutevar8x32_epi32(sums, order));
+    }
+    for (; i < count; ++i) distances[i] = lane_sum(absolute_difference(rows + 16 * i, query, 16));
+}
+
+// Inlined with a constant stride, the query stays in registers.
+inline __attribute__((always_inline)) void absolute_differences_of(
+    const std::uint8_t* rows, std::size_t stride, std::size_t count, const std::uint8_t* query,
+    std::uint32_t* distances) {
+    std::size_t i = 0;
+    for (; i + 4 <= count; i += 4)
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(distances + i),
+                         four_rows(rows + i * stride, query, stride));
+    for (; i < count; ++i)
+        distances[i] = lane_sum(absolute_difference(rows + i * stride, query, stride));
+}
+
+void absolute_differences(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                          const std::uint8_t* query, std::uint32_t* distances) {
+    if (stride == 16) return absolute_differences_16(rows, count, query, distances);
+    if (stride == 64) return absolute_differences_of(rows, 64, count, query, distances);
+    absolute_differences_of(rows, stride, count, query, distances);
+}
+
+// How many rows ahead to ask for: about 1 KiB, so that the loads arrive in time.
+std::size_t prefetch_distance(std::size_t stride) {
+    const std::size_t rows = 1024 / stride;
+    return rows < 4 ? 4 : rows > 24 ? 24 : rows;
+}
+
+void prefetch_row(const std::uint8_t* row, std::size_t stride) {
+    for (std::size_t j = 0; j < stride && j < 2048; j += 64)
+        _mm_prefetch(reinterpret_cast<const char*>(row + j), _MM_HINT_T0);
+}
+
+void absolute_differences_at(const std::uint8_t* rows, std::size_t stride,
+                             const std::uint32_t* slots, std::size_t count,
+                             const std::uint8_t* query, std::uint32_t* distances) {
+    const std::size_t ahead = prefetch_distance(stride);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (i + ahead < count) prefetch_row(rows + slots[i + ahead] * stride, stride);
+        distances[i] = lane_sum(absolute_difference(rows + slots[i] * stride, query, stride));
+    }
+}
+
+std::uint64_t load_word(const std::uint8_t* bytes) {
+    std::uint64_t word;
+    __builtin_memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+// The popcnt instruction on 64-bit words: as fast as table look-ups in vectors up to
+// about 512 bits a row, and simpler.
+std::uint32_t differing(const std::uint8_t* row, const std::uint8_t* query, std::size_t stride) {
+    std::uint64_t sum = 0;
+    for (std::size_t j = 0; j < stride; j += 8)
+        sum += std::uint64_t(_mm_popcnt_u64(load_word(row + j) ^ load_word(query + j)));
+    return std::uint32_t(sum);
+}
+
+void differing_bits(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                    const std::uint8_t* query, std::uint32_t* distances) {
+    if (stride == 32) {  // 256-bit perceptual hashes: let the compiler unroll
+        for (std::size_t i = 0; i < count; ++i)
+            distances[i] = differing(rows + i * 32, query, 32);
+        return;
+    }
+    for (std::size_t i = 0; i < count; ++i)
+        distances[i] = differing(rows + i * stride, query, stride);
+}
+
+void differing_bits_at(const std::uint8_t* rows, std::size_t stride, const std::uint32_t* slots,
+                       std::size_t count, const std::uint8_t* query, std::uint32_t* distances) {
+    const std::size_t ahead = prefetch_distance(stride);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (i + ahead < count) prefetch_row(rows + slots[i + ahead] * stride, stride);
+        distances[i] = differing(rows + slots[i] * stride, query, stride);
+    }
+}
+
+__m256i load_values(const std::uint32_t* values) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(values));
+}
+
+// For each mask of eight lanes, the numbers of its set lanes, in front: a byte each.
+struct LaneNumbers {
+    std::uint64_t of_mask[256];
+};
+
+constexpr LaneNumbers make_lane_numbers() {
+    LaneNumbers numbers{};
+    for (unsigned mask = 0; mask < 256; ++mask)
+        for (unsigned lane = 0, kept = 0; lane < 8; ++lane)
+            if (mask >> lane & 1) numbers.of_mask[mask] |= std::uint64_t(lane) << (8 * kept++);
+    return numbers;
+}
+
+constexpr LaneNumbers lane_numbers = make_lane_numbers();
+
+// Without a branch on the hits: where they come is not predictable, and AVX2 has no compress.
+std::size_t positions_below(const std::uint32_t* values, std::size_t count, std::uint32_t limit,
+                            std::uint32_t* positions) {
+    if (limit == 0) return 0;
+    const __m256i most = _mm256_set1_epi32(int(limit - 1));
+    std::size_t kept = 0, i = 0;
+    for (; i + 8 <= count; i += 8) {
+        const __m256i v = load_values(values + i);
+        // AVX2 has no unsigned comparison: v <= most exactly when min(v, most) == v.
+        const __m256i below = _mm256_cmpeq_epi32(_mm256_min_epu32(v, most), v);
+        const unsigned hits = unsigned(_mm256_movemask_ps(_mm256_castsi256_ps(below)));
+        const __m256i lanes =
+            _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)lane_numbers.of_mask[hits]));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(positions + kept),
+                            _mm256_add_epi32(lanes, _mm256_set1_epi32(int(i))));
+        kept += unsigned(_mm_popcnt_u32(hits));
+    }
+    for (; i < count; ++i) {
+        positions[kept] = std::uint32_t(i);
+        kept += values[i] < limit;
+    }
+    return kept;
+}
+
+void block_minima(const std::uint32_t* values, std::size_t count, std::uint32_t* minima) {
+    for (std::size_t b = 0; b < count / 16; ++b) {
+        const __m256i m =
+            _mm256_min_epu32(load_values(values + 16 * b), load_values(values + 16 * b + 8));
+        __m128i h = _mm_min_epu32(_mm256_castsi256_si128(m), _mm256_extracti128_si256(m, 1));
+        h = _mm_min_epu32(h, _mm_shuffle_epi32(h, 0x4E));
+        h = _mm_min_epu32(h, _mm_shuffle_epi32(h, 0xB1));
+        minima[b] = std::uint32_t(_mm_cvtsi128_si32(h));
+    }
+}
+
+const char* const features[] = {"avx2", "bmi", "bmi2", "popcnt", "lzcnt", nullptr};
+
+}  // namespace
+
+const Kernels avx2_kernels = {"avx2",
+                              1,
+                              features,
+                              absolute_differences,
+                              absolute_differences_at,
+                              differing_bits,
+                              differing_bits_at,
+                              positions_below,
+                              block_minima};
+
+}  // namespace lookalike

@@ -1,0 +1,93 @@
+// The scalar level: plain loops, the definition that the other levels are tested against.
+// level: scalar
+// processors: any
+// flags:
+#include "kernels.h"
+
+namespace lookalike {
+extern const Kernels scalar_kernels;
+
+namespace {
+
+std::uint32_t absolute_difference(const std::uint8_t* row, const std::uint8_t* query,
+                                  std::size_t stride) {
+    std::uint32_t sum = 0;
+    for (std::size_t j = 0; j < stride; ++j) {
+        const int difference = int(row[j]) - int(query[j]);
+        sum += std::uint32_t(difference < 0 ? -difference : difference);
+    }
+    return sum;
+}
+
+std::uint64_t load_word(const std::uint8_t* bytes) {
+    std::uint64_t word;
+    __builtin_memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+std::uint32_t differing(const std::uint8_t* row, const std::uint8_t* query, std::size_t stride) {
+    std::uint32_t sum = 0;
+    for (std::size_t j = 0; j < stride; j += 8)
+        sum += std::uint32_t(__builtin_popcountll(load_word(row + j) ^ load_word(query + j)));
+    return sum;
+}
+
+void absolute_differences(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                          const std::uint8_t* query, std::uint32_t* distances) {
+    for (std::size_t i = 0; i < count; ++i)
+        distances[i] = absolute_difference(rows + i * stride, query, stride);
+}
+
+void absolute_differences_at(const std::uint8_t* rows, std::size_t stride,
+                             const std::uint32_t* slots, std::size_t count,
+                             const std::uint8_t* query, std::uint32_t* distances) {
+    for (std::size_t i = 0; i < count; ++i)
+        distances[i] = absolute_difference(rows + slots[i] * stride, query, stride);
+}
+
+void differing_bits(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                    const std::uint8_t* query, std::uint32_t* distances) {
+    for (std::size_t i = 0; i < count; ++i)
+        distances[i] = differing(rows + i * stride, query, stride);
+}
+
+void differing_bits_at(const std::uint8_t* rows, std::size_t stride, const std::uint32_t* slots,
+                       std::size_t count, const std::uint8_t* query, std::uint32_t* distances) {
+    for (std::size_t i = 0; i < count; ++i)
+        distances[i] = differing(rows + slots[i] * stride, query, stride);
+}
+
+std::size_t positions_below(const std::uint32_t* values, std::size_t count, std::uint32_t limit,
+                            std::uint32_t* positions) {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        positions[kept] = std::uint32_t(i);
+        kept += values[i] < limit;
+    }
+    return kept;
+}
+
+void block_minima(const std::uint32_t* values, std::size_t count, std::uint32_t* minima) {
+    for (std::size_t b = 0; b < count / 16; ++b) {
+        std::uint32_t smallest = values[16 * b];
+        for (std::size_t i = 1; i < 16; ++i)
+            if (values[16 * b + i] < smallest) smallest = values[16 * b + i];
+        minima[b] = smallest;
+    }
+}
+
+const char* const features[] = {nullptr};
+
+}  // namespace
+
+const Kernels scalar_kernels = {"scalar",
+                                0,
+                                features,
+                                absolute_differences,
+                                absolute_differences_at,
+                                differing_bits,
+                                differing_bits_at,
+                                positions_below,
+                                block_minima};
+
+}  // namespace lookalike

@@ -1,0 +1,39 @@
+"""lookalike: find the images that look like this one."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as _version
+
+from lookalike.errors import (
+    InvalidInput,
+    LookalikeError,
+    MissingExtra,
+    NotSupported,
+    UnreadableFile,
+    WouldOverwrite,
+)
+from lookalike.index import Index
+from lookalike.native import cpu_level, cpu_levels, set_cpu_level
+from lookalike.planner import Plan
+from lookalike.results import Explanation, Neighbors, Ranges, Step
+
+__version__ = _version("lookalike")
+
+__all__ = [
+    "Explanation",
+    "Index",
+    "InvalidInput",
+    "LookalikeError",
+    "MissingExtra",
+    "Neighbors",
+    "NotSupported",
+    "Plan",
+    "Ranges",
+    "Step",
+    "UnreadableFile",
+    "WouldOverwrite",
+    "__version__",
+    "cpu_level",
+    "cpu_levels",
+    "set_cpu_level",
+]

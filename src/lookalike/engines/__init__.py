@@ -1,0 +1,1 @@
+"""Search engines: each one hashes, filters and verifies under one contract."""

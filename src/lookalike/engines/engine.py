@@ -1,0 +1,87 @@
+"""The contract that every engine keeps.
+
+An engine is built over rows and does not change afterwards; rows that come later belong to
+the next engine. It answers with *slots*, the numbers of rows, and knows nothing of user ids.
+
+Every engine runs the same three steps: **hash** (which rows to look at), **filter** (discard
+most of them cheaply), **verify** (exact distances of the rest). So, whatever the engine:
+
+- distances are exact, and a radius includes its boundary;
+- results ascend by (distance, slot), and the same call gives the same result;
+- fewer than k results are filled up with slot -1 and distance infinity.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.results import Step
+
+__all__ = ["Engine", "Found", "Items", "radius_below", "result_shape"]
+
+Items = npt.NDArray[Any]
+Slots = npt.NDArray[np.int64]
+Distances = npt.NDArray[np.float64]
+
+
+class Found(NamedTuple):
+    """Variable numbers of results: those of item i are at ``offsets[i]:offsets[i + 1]``."""
+
+    offsets: Slots
+    slots: Slots
+    distances: Distances
+
+
+class Engine(ABC):
+    """Searches a fixed set of rows.
+
+    Items are arrays that the core can read (C-contiguous; uint8, or whole numbers in int32,
+    int64, float32, float64). ``count`` is None for one item, else the number of a batch.
+    """
+
+    @abstractmethod
+    def nearest(
+        self, items: Items, count: int | None, k: int, threads: int
+    ) -> tuple[Slots, Distances]:
+        """The k nearest rows: slots and distances, shape (k,) or (count, k).
+
+        Raises
+        ------
+        ValueError
+            When a value is not a whole number within the limit of the rows.
+        """
+
+    @abstractmethod
+    def within(self, items: Items, radius: float, threads: int) -> Found:
+        """All rows at a distance of at most ``radius``, boundary included."""
+
+    @abstractmethod
+    def candidates(self, items: Items, threads: int) -> tuple[Slots, Slots]:
+        """Offsets and slots of the rows that hashing leaves, ascending for each item."""
+
+    @abstractmethod
+    def trace(self, item: Items, k: int) -> tuple[Step, ...]:
+        """Search one item step by step, counting and timing each."""
+
+    @property
+    @abstractmethod
+    def size_bytes(self) -> int:
+        """Memory used beyond the rows."""
+
+
+def result_shape(count: int | None, k: int) -> tuple[int, ...]:
+    """Shape of k results for one item or a batch."""
+    return (k,) if count is None else (count, k)
+
+
+def radius_below(radius: float) -> int:
+    """The largest whole distance within a radius.
+
+    Distances of bytes and bits are whole numbers below 2**32 - 1, so a radius of 12.9 means
+    12, and one that nothing exceeds means all.
+    """
+    return int(min(radius, 2.0**32 - 2))

@@ -1,0 +1,129 @@
+"""Exact search: every row is compared, or proven too far away.
+
+For L1 the scan first reads a quarter of the data: in a *bounding row* each byte is the sum of
+four neighbouring values. By the triangle inequality the distance of two bounding rows never
+exceeds the distance of the rows, so a row whose bound is already too far needs no comparison.
+This loses nothing; whether it saves anything depends on the data, and is counted (not timed)
+on a sample when the engine is built.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike import native
+from lookalike.engines.engine import (
+    Distances,
+    Engine,
+    Found,
+    Items,
+    Slots,
+    radius_below,
+    result_shape,
+)
+from lookalike.engines.rows import Rows
+from lookalike.metrics import Metric
+from lookalike.results import Step
+
+__all__ = ["ExactEngine"]
+
+_GROUP = 4  # values summed into one byte of a bounding row (bound_group in exact_scan.h)
+_LEAST_WIDTH = 32  # shorter rows are as quick to compare as to bound
+_SAMPLE = 32  # rows used as queries to count what bounding saves
+_SAMPLE_K = 10
+_READ_PENALTY = 2.0  # a row read alone costs about twice its bytes in a stream
+
+
+class ExactEngine(Engine):
+    """Compares each item with every row; the oracle of all other engines.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows present now; later ones are not seen.
+    metric : Metric
+    bounding : bool or None
+        Use bounding rows; None decides from a sample of the rows.
+    """
+
+    def __init__(self, rows: Rows, metric: Metric, bounding: bool | None = None) -> None:
+        self._rows = rows.array
+        self._width = rows.width
+        self._limit = rows.limit
+        self._measure = metric.measure
+        self._bounds: npt.NDArray[np.uint8] | None = None
+        self._scan = native.ExactScan(self._rows, self._width, self._measure, self._limit)
+        can_bound = self._measure is native.Measure.absolute_differences
+        if can_bound and (bounding or (bounding is None and self._width >= _LEAST_WIDTH)):
+            self._add_bounds(always=bounding is True)
+
+    @property
+    def bounding(self) -> bool:
+        """Whether bounding rows are in use."""
+        return self._bounds is not None
+
+    @property
+    def scan(self) -> native.ExactScan:
+        """The compiled scan, for engines that verify candidates with it."""
+        return self._scan
+
+    @property
+    def size_bytes(self) -> int:
+        return 0 if self._bounds is None else self._bounds.nbytes
+
+    def nearest(
+        self, items: Items, count: int | None, k: int, threads: int
+    ) -> tuple[Slots, Distances]:
+        shape = result_shape(count, k)
+        slots, distances = np.empty(shape, np.int64), np.empty(shape)
+        self._scan.nearest(items, k, threads, slots, distances)
+        return slots, distances
+
+    def within(self, items: Items, radius: float, threads: int) -> Found:
+        return Found(*self._scan.within(items, radius_below(radius), threads))
+
+    def candidates(self, items: Items, threads: int) -> tuple[Slots, Slots]:
+        count, rows = items.size // self._width, len(self._rows)
+        offsets = np.arange(count + 1, dtype=np.int64) * rows
+        return offsets, np.tile(np.arange(rows, dtype=np.int64), count)
+
+    def trace(self, item: Items, k: int) -> tuple[Step, ...]:
+        slots, distances = np.empty(k, np.int64), np.empty(k)
+        start = perf_counter_ns()
+        compared = self._scan.nearest(item, k, 1, slots, distances)
+        microseconds = (perf_counter_ns() - start) / 1e3
+        found = int((slots >= 0).sum())
+        if not self.bounding:
+            return (Step("verify", "compare every row, keep the k nearest", found, microseconds),)
+        return (
+            Step(
+                "filter", "discard rows whose bound is too far (time: with verify)", compared, 0.0
+            ),
+            Step("verify", "compare the rest, keep the k nearest", found, microseconds),
+        )
+
+    def _add_bounds(self, *, always: bool) -> None:
+        largest = int(self._rows.max(initial=0))
+        shift = max(0, (_GROUP * largest).bit_length() - 8)
+        groups = -(-self._width // _GROUP)
+        bounds = np.empty((len(self._rows), -(-groups // 16) * 16), np.uint8)
+        native.make_bounds(self._rows, self._width, shift, bounds)
+        scan = native.ExactScan(self._rows, self._width, self._measure, self._limit, bounds, shift)
+        if always or self._saves(scan, bounds.shape[1]):
+            self._bounds, self._scan = bounds, scan
+
+    def _saves(self, scan: native.ExactScan, bound_bytes: int) -> bool:
+        """Whether a search reads fewer bytes with bounds, counted on a sample of the rows."""
+        rows, stride = self._rows.shape
+        if rows <= 4 * _SAMPLE_K:
+            return False
+        sample = np.ascontiguousarray(self._rows[:: max(1, rows // _SAMPLE), : self._width])
+        k = _SAMPLE_K + 1  # each query meets itself
+        compared = scan.nearest(
+            sample, k, 1, np.empty((len(sample), k), np.int64), np.empty((len(sample), k))
+        )
+        bytes_with = rows * bound_bytes + compared / len(sample) * stride * _READ_PENALTY
+        return bytes_with < rows * stride

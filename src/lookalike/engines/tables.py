@@ -1,0 +1,119 @@
+"""Classic LSH: m hash tables of k bits.
+
+Hash: an item has one code of k bits in each table, and its candidates are the union of the m
+buckets that it falls into. Verify: exact distances of the candidates.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+
+import numpy as np
+
+from lookalike import native
+from lookalike.engines.engine import (
+    Distances,
+    Engine,
+    Found,
+    Items,
+    Slots,
+    radius_below,
+    result_shape,
+)
+from lookalike.engines.exact import ExactEngine
+from lookalike.engines.rows import Rows
+from lookalike.hashing.family import HashFunctions
+from lookalike.metrics import Metric
+from lookalike.results import Step
+
+__all__ = ["TablesEngine"]
+
+
+class TablesEngine(Engine):
+    """Searches the buckets of each item, and nothing else.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows present now; later ones are not seen.
+    metric : Metric
+    functions : HashFunctions
+        ``tables * bits`` drawn hash functions.
+    threads : int
+        How many to build with; the tables do not depend on it.
+
+    Notes
+    -----
+    Rows with equal codes lie next to each other in one array per table. A directory over a
+    mixed key of the code leads to a bucket in constant time. Codes are compared whole, so two
+    different codes never share a bucket, however many bits they have.
+    """
+
+    def __init__(
+        self, rows: Rows, metric: Metric, functions: HashFunctions, threads: int = 1
+    ) -> None:
+        self._functions = functions
+        self._count = len(rows)
+        self._verifier = ExactEngine(rows, metric, bounding=False).scan
+        codes = functions.hash(np.ascontiguousarray(rows.vectors), threads)
+        self._tables = native.BucketTables(codes, threads)
+
+    @property
+    def size_bytes(self) -> int:
+        return self._tables.size_bytes
+
+    def nearest(
+        self, items: Items, count: int | None, k: int, threads: int
+    ) -> tuple[Slots, Distances]:
+        shape = result_shape(count, k)
+        slots, distances = np.empty(shape, np.int64), np.empty(shape)
+        offsets, candidates = self.candidates(items, threads)
+        self._verifier.nearest_among(items, offsets, candidates, k, threads, slots, distances)
+        return slots, distances
+
+    def within(self, items: Items, radius: float, threads: int) -> Found:
+        offsets, candidates = self.candidates(items, threads)
+        return Found(
+            *self._verifier.within_among(items, offsets, candidates, radius_below(radius), threads)
+        )
+
+    def candidates(self, items: Items, threads: int) -> tuple[Slots, Slots]:
+        return self._tables.candidates(self._functions.sampler, items, threads)
+
+    def candidates_of_one(self, item: Items) -> Slots:
+        """The candidates of one item: as ``candidates``, with less ceremony."""
+        rows = np.empty(self._count, np.int64)
+        found = self._tables.candidates_of_one(self._functions.sampler, item, rows)
+        return rows[:found]
+
+    def bucket_sizes(self, table: int) -> Slots:
+        """How many rows each bucket of a table holds."""
+        offsets, _ = self._tables.buckets(table)
+        return np.diff(offsets)
+
+    def trace(self, item: Items, k: int) -> tuple[Step, ...]:
+        bits, tables = self._functions.bits, self._functions.tables
+        start = perf_counter_ns()
+        self._functions.hash(item.reshape(1, -1))
+        hashed = perf_counter_ns()
+        candidates = self.candidates_of_one(item)
+        looked_up = perf_counter_ns()
+        slots, distances = np.empty(k, np.int64), np.empty(k)
+        offsets = np.array([0, len(candidates)])
+        self._verifier.nearest_among(item, offsets, candidates, k, 1, slots, distances)
+        verified = perf_counter_ns()
+        return (
+            Step("hash", f"{tables} codes of {bits} bits", self._count, (hashed - start) / 1e3),
+            Step(
+                "filter",
+                f"union of {tables} buckets (hashing included)",
+                len(candidates),
+                (looked_up - hashed) / 1e3,
+            ),
+            Step(
+                "verify",
+                "exact distances, keep the k nearest",
+                int((slots >= 0).sum()),
+                (verified - looked_up) / 1e3,
+            ),
+        )

@@ -1,0 +1,176 @@
+"""What searches return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Explanation", "Neighbors", "Ranges", "Step"]
+
+Ids = npt.NDArray[np.int64]
+Distances = npt.NDArray[np.float64]
+
+_SHOWN = 5  # results listed in a repr
+
+
+class Neighbors:
+    """The nearest items of one query or of a batch.
+
+    Attributes
+    ----------
+    ids : ndarray of int64, shape (k,) for one query, (n, k) for a batch
+        Nearest first, ties by id; -1 where fewer than k were found.
+    distances : ndarray of float64, same shape
+        Exact distances in units of the metric; infinity beside an id of -1.
+
+    Notes
+    -----
+    Iterating over the result of one query gives (id, distance) pairs of what was found;
+    iterating over a batch gives one ``Neighbors`` per query.
+    """
+
+    __slots__ = ("distances", "ids")
+
+    def __init__(self, ids: Ids, distances: Distances) -> None:
+        self.ids = ids
+        self.distances = distances
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, query: int) -> Neighbors:
+        if self.ids.ndim == 1:
+            raise TypeError("this is the result of one query: use .ids and .distances")
+        return Neighbors(self.ids[query], self.distances[query])
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.ids.ndim == 1:
+            found = self.ids >= 0
+            return iter(zip(self.ids[found].tolist(), self.distances[found].tolist(), strict=True))
+        return (self[query] for query in range(len(self)))
+
+    def __repr__(self) -> str:
+        if self.ids.ndim == 2:
+            return f"Neighbors({len(self)} queries, k={self.ids.shape[1]})"
+        return f"Neighbors({_pairs(self.ids, self.distances)})"
+
+
+class Ranges:
+    """All items within a radius, of one query or of a batch.
+
+    Attributes
+    ----------
+    ids : ndarray of int64, shape (total,)
+        Of all queries one after the other; within a query nearest first, ties by id.
+    distances : ndarray of float64, shape (total,)
+    offsets : ndarray of int64, shape (n + 1,), or None for one query
+        The results of query i are ``ids[offsets[i]:offsets[i + 1]]``.
+
+    Notes
+    -----
+    Iterating over a batch, or indexing it, gives one ``Ranges`` per query; iterating over one
+    query gives (id, distance) pairs.
+    """
+
+    __slots__ = ("distances", "ids", "offsets")
+
+    def __init__(self, ids: Ids, distances: Distances, offsets: Ids | None = None) -> None:
+        self.ids = ids
+        self.distances = distances
+        self.offsets = offsets
+
+    def __len__(self) -> int:
+        return len(self.ids) if self.offsets is None else len(self.offsets) - 1
+
+    def __getitem__(self, query: int) -> Ranges:
+        if self.offsets is None:
+            raise TypeError("this is the result of one query: use .ids and .distances")
+        if not -len(self) <= query < len(self):
+            raise IndexError(f"query {query} of a batch of {len(self)}")
+        query %= len(self)
+        part = slice(self.offsets[query], self.offsets[query + 1])
+        return Ranges(self.ids[part], self.distances[part])
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.offsets is None:
+            return iter(zip(self.ids.tolist(), self.distances.tolist(), strict=True))
+        return (self[query] for query in range(len(self)))
+
+    def __repr__(self) -> str:
+        if self.offsets is not None:
+            return f"Ranges({len(self)} queries, {len(self.ids)} found)"
+        return f"Ranges({_pairs(self.ids, self.distances)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a search: what it does, how many vectors were left, how long it took."""
+
+    name: str
+    does: str
+    left: int
+    microseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How one query was answered.
+
+    Attributes
+    ----------
+    plan : str
+        The plan of the index, in a line.
+    size : int
+        Number of vectors in the index.
+    steps : tuple of Step
+        In order; each with the number of vectors left after it. The times are measured on
+        this call and vary from call to call.
+    hits : Neighbors
+        The answer.
+    """
+
+    plan: str
+    size: int
+    steps: tuple[Step, ...]
+    hits: Neighbors = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain Python values, ready for JSON."""
+        return {
+            "plan": self.plan,
+            "size": self.size,
+            "steps": [
+                {
+                    "name": step.name,
+                    "does": step.does,
+                    "left": step.left,
+                    "microseconds": step.microseconds,
+                }
+                for step in self.steps
+            ],
+            "ids": self.hits.ids.tolist(),
+            "distances": [d if np.isfinite(d) else None for d in self.hits.distances.tolist()],
+        }
+
+    def __str__(self) -> str:
+        rows = [("step", "vectors left", "microseconds", "")]
+        rows += [(s.name, f"{s.left:,}", f"{s.microseconds:,.1f}", s.does) for s in self.steps]
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        lines = [
+            f"  {name:<{widths[0]}}  {left:>{widths[1]}}  {time:>{widths[2]}}  {does}".rstrip()
+            for name, left, time, does in rows
+        ]
+        return "\n".join([f"plan: {self.plan}", f"{self.size:,} vectors", *lines])
+
+
+def _pairs(ids: Ids, distances: Distances) -> str:
+    shown = [
+        f"{i}: {d:g}"
+        for i, d in zip(ids[:_SHOWN].tolist(), distances[:_SHOWN].tolist(), strict=True)
+    ]
+    more = len(ids) - len(shown)
+    return ", ".join(shown) + (f", ... {more} more" if more > 0 else "")
