@@ -1,4 +1,5 @@
 // The compiled module: check arrays, release the GIL, call. No logic.
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -7,6 +8,9 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <numpy/arrayobject.h>
+
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -60,6 +64,33 @@ Array<T> array_of(std::vector<T>&& values) {
     return Array<T>(data, {size}, owner);
 }
 
+// One item, straight from NumPy: nanobind's general import of an array takes as long as the
+// search of a small index. Empty unless it is an array that can be read as it is.
+std::optional<Items> plain_item(nb::handle object, std::size_t width) {
+    if (!PyArray_CheckExact(object.ptr())) return std::nullopt;
+    PyArrayObject* array = reinterpret_cast<PyArrayObject*>(object.ptr());
+    if (!PyArray_ISCARRAY_RO(array) || std::size_t(PyArray_SIZE(array)) != width)
+        return std::nullopt;
+    switch (PyArray_TYPE(array)) {
+        case NPY_UINT8: return Items{PyArray_DATA(array), Element::u8, 1, width};
+        case NPY_DOUBLE: return Items{PyArray_DATA(array), Element::f64, 1, width};
+        case NPY_FLOAT: return Items{PyArray_DATA(array), Element::f32, 1, width};
+        default: return std::nullopt;
+    }
+}
+
+nb::object new_vector(std::size_t size, int type) {
+    npy_intp shape = npy_intp(size);
+    PyObject* array = PyArray_SimpleNew(1, &shape, type);
+    if (!array) throw nb::python_error();
+    return nb::steal(array);
+}
+
+template <typename T>
+T* data_of(const nb::object& array) {
+    return static_cast<T*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(array.ptr())));
+}
+
 // The scan, and the arrays it reads, kept alive with it.
 struct ScanOfArrays {
     In<std::uint8_t, nb::ndim<2>> rows;
@@ -101,9 +132,9 @@ std::tuple<Array<std::int64_t>, Array<std::int64_t>, Array<double>> arrays_of(Fo
             array_of(std::move(found.distances))};
 }
 
-BitSampler make_sampler(In<std::uint32_t, nb::ndim<2>> offsets,
-                        In<std::uint8_t, nb::ndim<2>> masks, In<std::uint8_t, nb::ndim<2>> levels,
-                        std::size_t width, std::uint8_t limit) {
+BitSampler make_sampler(In<std::uint32_t, nb::ndim<2>> offsets, In<std::uint8_t, nb::ndim<2>> masks,
+                        In<std::uint8_t, nb::ndim<2>> levels, std::size_t width,
+                        std::uint8_t limit) {
     const std::size_t tables = offsets.shape(0), bits = offsets.shape(1);
     require(masks.shape(0) == tables && masks.shape(1) == bits && levels.shape(0) == tables &&
                 levels.shape(1) == bits,
@@ -116,12 +147,11 @@ BitSampler make_sampler(In<std::uint32_t, nb::ndim<2>> offsets,
 
 }  // namespace
 
-
 NB_MODULE(_core, m) {
+    if (_import_array() < 0) throw nb::python_error();
     m.doc() = "Arrays in, arrays out: the compiled core of lookalike.";
 
-    m.def("cpu_level", [] { return std::string(kernels().name); },
-          "Name of the CPU level in use.");
+    m.def("cpu_level", [] { return std::string(kernels().name); }, "Name of the CPU level in use.");
     m.def("compiled_levels", &compiled_levels, "Levels in this build, by rank.");
     m.def("usable_levels", &usable_levels, "Levels that this processor can run, by rank.");
     m.def("force_level", &force_level, "name"_a, "Use the level of this name from now on.");
@@ -146,8 +176,8 @@ NB_MODULE(_core, m) {
                         bounds.shape(1) * bound_group >= width && shift < 8,
                     "bounds do not fit the rows");
             nb::gil_scoped_release release;
-            make_bounds({rows.data(), rows.shape(0), width, rows.shape(1)}, shift,
-                        bounds.shape(1), bounds.data());
+            make_bounds({rows.data(), rows.shape(0), width, rows.shape(1)}, shift, bounds.shape(1),
+                        bounds.data());
         },
         "rows"_a, "width"_a, "shift"_a, "bounds"_a,
         "Write the bounding image of each row: sums of four values, shifted right.");
@@ -162,8 +192,8 @@ NB_MODULE(_core, m) {
             [](ScanOfArrays* self, In<std::uint8_t, nb::ndim<2>> rows, std::size_t width,
                Measure measure, std::uint8_t limit,
                std::optional<In<std::uint8_t, nb::ndim<2>>> bounds, unsigned shift) {
-                new (self) ScanOfArrays(make_scan(std::move(rows), width, measure, limit,
-                                                  std::move(bounds), shift));
+                new (self) ScanOfArrays(
+                    make_scan(std::move(rows), width, measure, limit, std::move(bounds), shift));
             },
             "rows"_a, "width"_a, "measure"_a, "limit"_a, "bounds"_a = nb::none(), "shift"_a = 0)
         .def(
@@ -180,11 +210,31 @@ NB_MODULE(_core, m) {
             "queries"_a, "k"_a, "threads"_a, "slots"_a, "distances"_a,
             "The k nearest rows of each query; returns how many rows were compared exactly.")
         .def(
+            "nearest_of_one",
+            [](const ScanOfArrays& self, nb::handle item, std::size_t k) -> nb::object {
+                const std::optional<Items> one = plain_item(item, self.scan.rows().width);
+                if (!one) return nb::none();
+                const nb::object slots = new_vector(k, NPY_INT64);
+                const nb::object distances = new_vector(k, NPY_DOUBLE);
+                try {
+                    nb::gil_scoped_release release;
+                    self.scan.nearest_of_one(*one, k, data_of<std::int64_t>(slots),
+                                             data_of<double>(distances));
+                } catch (const std::invalid_argument&) {
+                    return nb::none();
+                }
+                return nb::make_tuple(slots, distances);
+            },
+            "item"_a, "k"_a,
+            nb::sig("def nearest_of_one(self, item: object, k: int) -> "
+                    "tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None"),
+            "Slots and distances of the k nearest rows; None when the item is not a plain array "
+            "of whole numbers within the limit.")
+        .def(
             "nearest_among",
             [](const ScanOfArrays& self, const AnyArray& queries,
                In<std::int64_t, nb::ndim<1>> offsets, In<std::int64_t, nb::ndim<1>> candidates,
-               std::size_t k, std::size_t threads, Out<std::int64_t> slots,
-               Out<double> distances) {
+               std::size_t k, std::size_t threads, Out<std::int64_t> slots, Out<double> distances) {
                 const Items items = items_of(queries, self.scan.rows().width);
                 check_offsets(offsets, items.count, candidates.size());
                 require(slots.size() == items.count * k && distances.size() == slots.size(),
@@ -193,8 +243,8 @@ NB_MODULE(_core, m) {
                 self.scan.nearest_among(items, offsets.data(), candidates.data(), k, threads,
                                         slots.data(), distances.data());
             },
-            "queries"_a, "offsets"_a, "candidates"_a, "k"_a, "threads"_a, "slots"_a,
-            "distances"_a, "The k nearest of each query's candidates.")
+            "queries"_a, "offsets"_a, "candidates"_a, "k"_a, "threads"_a, "slots"_a, "distances"_a,
+            "The k nearest of each query's candidates.")
         .def(
             "within",
             [](const ScanOfArrays& self, const AnyArray& queries, std::uint32_t radius,
@@ -219,8 +269,8 @@ NB_MODULE(_core, m) {
                 Found found;
                 {
                     nb::gil_scoped_release release;
-                    found = self.scan.within_among(items, offsets.data(), candidates.data(),
-                                                   radius, threads);
+                    found = self.scan.within_among(items, offsets.data(), candidates.data(), radius,
+                                                   threads);
                 }
                 return arrays_of(std::move(found));
             },
@@ -294,13 +344,50 @@ NB_MODULE(_core, m) {
             "Offsets and rows of the union of each item's buckets, ascending.")
         .def(
             "candidates_of_one",
-            [](const BucketTables& self, const BitSampler& sampler, const AnyArray& item,
-               Out<std::int64_t, nb::ndim<1>> rows) {
-                const Items one = items_of(item, sampler.width());
-                require(one.count == 1 && rows.size() >= self.count(), "one item, count places");
-                nb::gil_scoped_release release;
-                return self.candidates_of_one(sampler, one, rows.data());
+            [](const BucketTables& self, const BitSampler& sampler, nb::handle item) -> nb::object {
+                const std::optional<Items> one = plain_item(item, sampler.width());
+                if (!one) return nb::none();
+                const std::vector<std::int64_t>* rows;
+                try {
+                    nb::gil_scoped_release release;
+                    rows = &self.candidates_of_one(sampler, *one);
+                } catch (const std::invalid_argument&) {
+                    return nb::none();
+                }
+                const nb::object found = new_vector(rows->size(), NPY_INT64);
+                std::copy(rows->begin(), rows->end(), data_of<std::int64_t>(found));
+                return found;
             },
-            "sampler"_a, "item"_a, "rows"_a,
-            "Write the rows for one item, ascending; returns how many.");
+            "sampler"_a, "item"_a,
+            nb::sig("def candidates_of_one(self, sampler: BitSampler, item: object) -> "
+                    "NDArray[numpy.int64] | None"),
+            "The rows for one item, ascending; None when it is not a plain array of whole "
+            "numbers within the limit.")
+        .def(
+            "nearest_of_one",
+            [](const BucketTables& self, const BitSampler& sampler, const ScanOfArrays& scan,
+               nb::handle item, std::size_t k) -> nb::object {
+                const std::optional<Items> one = plain_item(item, sampler.width());
+                if (!one) return nb::none();
+                require(scan.scan.rows().width == sampler.width() &&
+                            scan.scan.rows().count == self.count(),
+                        "the scan does not hold the rows of these tables");
+                const nb::object slots = new_vector(k, NPY_INT64);
+                const nb::object distances = new_vector(k, NPY_DOUBLE);
+                try {
+                    nb::gil_scoped_release release;
+                    const std::vector<std::int64_t>& rows = self.candidates_of_one(sampler, *one);
+                    const std::int64_t offsets[] = {0, std::int64_t(rows.size())};
+                    scan.scan.nearest_among(*one, offsets, rows.data(), k, 1,
+                                            data_of<std::int64_t>(slots),
+                                            data_of<double>(distances));
+                } catch (const std::invalid_argument&) {
+                    return nb::none();
+                }
+                return nb::make_tuple(slots, distances);
+            },
+            "sampler"_a, "scan"_a, "item"_a, "k"_a,
+            nb::sig("def nearest_of_one(self, sampler: BitSampler, scan: ExactScan, item: object, "
+                    "k: int) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None"),
+            "The k nearest candidates of one item; None as above.");
 }

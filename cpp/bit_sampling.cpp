@@ -12,8 +12,9 @@ constexpr std::size_t block = 256;  // items coded together: their columns stay 
 
 // bits[i] |= flag where the test holds. Plain, and vectorised by the compiler as long as it
 // stays a function of its own: inlined, GCC 12 forgets __restrict and is ten times slower.
-__attribute__((noinline)) void test_column(const std::uint8_t* __restrict column, std::uint8_t mask, std::uint8_t level,
-                 std::uint8_t flag, std::uint8_t* __restrict bits) {
+__attribute__((noinline)) void test_column(const std::uint8_t* __restrict column, std::uint8_t mask,
+                                           std::uint8_t level, std::uint8_t flag,
+                                           std::uint8_t* __restrict bits) {
     for (std::size_t i = 0; i < block; ++i) {
         const std::uint8_t value = column[i] & mask;
         bits[i] = std::uint8_t(bits[i] | (value >= level ? flag : std::uint8_t(0)));
@@ -41,8 +42,8 @@ BitSampler::BitSampler(std::vector<BitTest> tests, std::size_t tables, std::size
     std::sort(used_.begin(), used_.end());
     used_.erase(std::unique(used_.begin(), used_.end()), used_.end());
     for (const BitTest& test : tests_)
-        column_.push_back(std::uint32_t(
-            std::lower_bound(used_.begin(), used_.end(), test.offset) - used_.begin()));
+        column_.push_back(std::uint32_t(std::lower_bound(used_.begin(), used_.end(), test.offset) -
+                                        used_.begin()));
 }
 
 void BitSampler::code(const std::uint8_t* item, std::uint64_t* codes) const {
@@ -60,8 +61,7 @@ void BitSampler::code(const std::uint8_t* item, std::uint64_t* codes) const {
 
 // One block: its used columns side by side, then eight tests at a time into one byte.
 void BitSampler::code_block(const std::uint8_t* rows, std::size_t first, std::size_t count,
-                            std::size_t total, std::uint8_t* columns,
-                            std::uint64_t* codes) const {
+                            std::size_t total, std::uint8_t* columns, std::uint64_t* codes) const {
     for (std::size_t c = 0; c < used_.size(); ++c) {
         const std::uint8_t* value = rows + first * width_ + used_[c];
         for (std::size_t i = 0; i < count; ++i) columns[c * block + i] = value[i * width_];
@@ -76,8 +76,8 @@ void BitSampler::code_block(const std::uint8_t* rows, std::size_t first, std::si
                 std::fill_n(bits, block, std::uint8_t(0));
                 for (std::size_t j = from; j < std::min(from + 8, bits_); ++j) {
                     const BitTest& test = tests_[table * bits_ + j];
-                    test_column(columns + column_[table * bits_ + j] * block, test.mask,
-                                test.level, std::uint8_t(1u << (j % 8)), bits);
+                    test_column(columns + column_[table * bits_ + j] * block, test.mask, test.level,
+                                std::uint8_t(1u << (j % 8)), bits);
                 }
                 set_byte(bits, byte, code_words);
             }
@@ -90,13 +90,13 @@ void BitSampler::code_block(const std::uint8_t* rows, std::size_t first, std::si
 void BitSampler::codes(const Items& items, std::size_t threads, std::uint64_t* codes) const {
     const PackedRows packed = packed_rows(items, limit_, width_);
     std::vector<std::vector<std::uint8_t>> columns(std::max<std::size_t>(threads, 1));
-    run_tasks((items.count + block - 1) / block, threads, [&](std::size_t task,
-                                                             std::size_t worker) {
-        const std::size_t first = task * block;
-        columns[worker].resize(used_.size() * block);
-        code_block(packed.bytes.data(), first, std::min(block, items.count - first), items.count,
-                   columns[worker].data(), codes);
-    });
+    run_tasks((items.count + block - 1) / block, threads,
+              [&](std::size_t task, std::size_t worker) {
+                  const std::size_t first = task * block;
+                  columns[worker].resize(used_.size() * block);
+                  code_block(packed.bytes.data(), first, std::min(block, items.count - first),
+                             items.count, columns[worker].data(), codes);
+              });
 }
 
 }  // namespace lookalike

@@ -24,8 +24,8 @@ struct BitTest {
 class BitSampler {
 public:
     // tests: (tables, bits), every offset below width.
-    BitSampler(std::vector<BitTest> tests, std::size_t tables, std::size_t bits,
-               std::size_t width, std::uint8_t limit);
+    BitSampler(std::vector<BitTest> tests, std::size_t tables, std::size_t bits, std::size_t width,
+               std::uint8_t limit);
 
     std::size_t tables() const { return tables_; }
     std::size_t bits() const { return bits_; }

@@ -21,8 +21,7 @@ std::uint64_t mixed(std::uint64_t word) {
 
 std::uint64_t key_of(const std::uint64_t* code, std::size_t words) {
     std::uint64_t key = 0;
-    for (std::size_t w = 0; w < words; ++w)
-        key = mixed((key ^ code[w]) + 0x9E3779B97F4A7C15u);
+    for (std::size_t w = 0; w < words; ++w) key = mixed((key ^ code[w]) + 0x9E3779B97F4A7C15u);
     return key;
 }
 
@@ -67,8 +66,7 @@ void BucketTable::sort_cells(const std::uint64_t* codes, std::vector<Entry>& ent
         if (a.key != b.key) return a.key < b.key;
         if (words_ > 1) {
             const std::uint64_t *x = codes + a.row * words_, *y = codes + b.row * words_;
-            const auto order =
-                std::lexicographical_compare_three_way(x, x + words_, y, y + words_);
+            const auto order = std::lexicographical_compare_three_way(x, x + words_, y, y + words_);
             if (order != 0) return order < 0;
         }
         return a.row < b.row;
@@ -116,7 +114,8 @@ BucketTable::Bucket BucketTable::find(const std::uint64_t* code) const {
     for (; at != end && *at == key; ++at) {
         const std::size_t b = std::size_t(at - keys_.begin());
         // Codes of several words are compared whole: equal keys may be an accident.
-        if (words_ == 1 || std::equal(code, code + words_, codes_.begin() + std::ptrdiff_t(b * words_)))
+        if (words_ == 1 ||
+            std::equal(code, code + words_, codes_.begin() + std::ptrdiff_t(b * words_)))
             return bucket(b);
     }
     return {nullptr, 0};
@@ -148,7 +147,9 @@ std::size_t BucketTables::size_bytes() const {
 
 // Rows met so far, once each: a bit a row, and the list of those set.
 struct BucketTables::Union {
-    explicit Union(std::size_t count) : seen((count + 63) / 64) {}
+    explicit Union(std::size_t count) { resize(count); }
+
+    void resize(std::size_t count) { seen.resize((count + 63) / 64); }  // while empty
 
     void add(BucketTable::Bucket bucket) {
         for (std::size_t i = 0; i < bucket.size; ++i) {
@@ -206,16 +207,23 @@ Candidates BucketTables::candidates(const BitSampler& sampler, const Items& item
     return candidates;
 }
 
-std::size_t BucketTables::candidates_of_one(const BitSampler& sampler, const Items& item,
-                                            std::int64_t* rows) const {
-    const PackedRows packed = packed_rows(item, sampler.limit(), sampler.width());
-    std::vector<std::uint64_t> codes(tables_.size() * words_);
-    sampler.code(packed.row(0), codes.data());
-    Union met(count_);
-    for (std::size_t t = 0; t < tables_.size(); ++t) met.add(tables_[t].find(codes.data() + t * words_));
-    const std::size_t found = met.rows.size();
-    met.drain(rows);
-    return found;
+const std::vector<std::int64_t>& BucketTables::candidates_of_one(const BitSampler& sampler,
+                                                                 const Items& item) const {
+    // Kept from call to call: allocating them would cost as much as the look-ups.
+    thread_local std::vector<std::uint8_t> bytes;
+    thread_local std::vector<std::uint64_t> codes;
+    thread_local Union met(0);
+    thread_local std::vector<std::int64_t> rows;
+    bytes.resize(sampler.width());
+    codes.resize(tables_.size() * words_);
+    met.resize(count_);
+    rows.clear();
+    pack_rows(item, sampler.limit(), sampler.width(), bytes.data());
+    sampler.code(bytes.data(), codes.data());
+    for (std::size_t t = 0; t < tables_.size(); ++t)
+        met.add(tables_[t].find(codes.data() + t * words_));
+    met.drain(std::back_inserter(rows));
+    return rows;
 }
 
 }  // namespace lookalike

@@ -64,11 +64,10 @@ public:
     const std::vector<BucketTable>& tables() const { return tables_; }
 
     // Rows that share a bucket with an item in at least one table.
-    Candidates candidates(const BitSampler& sampler, const Items& items,
-                          std::size_t threads) const;
-    // The same for one item; writes at most count() rows and returns how many.
-    std::size_t candidates_of_one(const BitSampler& sampler, const Items& item,
-                                  std::int64_t* rows) const;
+    Candidates candidates(const BitSampler& sampler, const Items& items, std::size_t threads) const;
+    // The same for one item, for the least delay: valid until this thread's next call.
+    const std::vector<std::int64_t>& candidates_of_one(const BitSampler& sampler,
+                                                       const Items& item) const;
 
 private:
     struct Union;

@@ -68,7 +68,9 @@ std::string joined(const std::vector<std::string>& names) {
 
 }  // namespace
 
-const Kernels& kernels() { return *active().load(std::memory_order_acquire); }
+const Kernels& kernels() {
+    return *active().load(std::memory_order_acquire);
+}
 
 std::vector<std::string> compiled_levels() {
     std::vector<std::string> names;
@@ -88,9 +90,9 @@ void force_level(const std::string& name) {
         if (name != level->name) continue;
         const std::string missing = missing_feature(*level);
         if (!missing.empty())
-            throw std::invalid_argument("CPU level '" + name + "' needs the feature " + missing +
-                                        ", which this processor lacks; usable here: " +
-                                        joined(usable_levels()));
+            throw std::invalid_argument(
+                "CPU level '" + name + "' needs the feature " + missing +
+                ", which this processor lacks; usable here: " + joined(usable_levels()));
         active().store(level, std::memory_order_release);
         return;
     }

@@ -12,9 +12,11 @@ namespace lookalike {
 namespace {
 
 constexpr std::uint32_t no_limit = std::numeric_limits<std::uint32_t>::max();
-constexpr std::size_t minima_block = 16;  // rows behind one entry of Kernels::block_minima
-constexpr std::size_t query_block = 8;    // queries that share a chunk of rows in the cache
-constexpr std::size_t spare_seeds = 2;    // beyond 2k: more seeds, a tighter first limit
+constexpr std::uint32_t no_bound = std::numeric_limits<std::uint16_t>::max();  // capped here
+constexpr std::size_t query_block = 8;   // queries that share a chunk of rows in the cache
+constexpr std::size_t seeds_per_k = 2;   // more seeds: a tighter first limit, dearer
+constexpr std::size_t first_piece = 64;  // rows compared before there is a limit
+constexpr std::size_t least_strip = 16;  // rows of which one is a seed, at the least
 
 void bounds_of_row(const std::uint8_t* row, std::size_t width, unsigned shift,
                    std::uint8_t* image) {
@@ -72,21 +74,31 @@ std::uint32_t limit_of_radius(std::uint32_t radius) {
 
 }  // namespace
 
-// The queries as the kernels want them: rows, and their bounding images if there are any.
+// A query as the kernels want it: its row, and its bounding row if there are bounds.
+struct ExactScan::Query {
+    const std::uint8_t* row;
+    const std::uint8_t* bound;
+};
+
+// Queries with the memory that they lie in.
 struct ExactScan::Queries {
     PackedRows rows, bounds;
     std::size_t count;
+
+    Query operator[](std::size_t q) const { return {rows.row(q), bounds.row(q)}; }
 };
 
+// Room for one chunk of rows.
 struct ExactScan::Scratch {
-    std::vector<std::uint32_t> values, positions, distances, minima;
+    std::vector<std::uint16_t> bounds;
+    std::vector<std::uint32_t> positions, distances;
+    std::vector<std::uint8_t> query;  // of a search for one item
     std::uint64_t verified = 0;
 
     void reserve(std::size_t rows) {
-        values.resize(rows);
-        positions.resize(rows + 16);
+        bounds.resize(rows);
+        positions.resize(rows + 16);  // kernels store whole vectors
         distances.resize(rows);
-        minima.resize(rows / minima_block);
     }
 };
 
@@ -98,41 +110,24 @@ void make_bounds(const Rows& rows, unsigned shift, std::size_t stride, std::uint
 }
 
 ExactScan::Queries ExactScan::prepare(const Items& items) const {
-    Queries queries{packed_rows(items, limit_, rows_.stride), {}, items.count};
+    Queries queries{packed_rows(items, limit_, rows_.stride), {{}, 0}, items.count};
     if (bounds_.data) {
-        queries.bounds = {std::vector<std::uint8_t>(items.count * bounds_.stride),
-                          bounds_.stride};
+        queries.bounds = {std::vector<std::uint8_t>(items.count * bounds_.stride), bounds_.stride};
         make_bounds({queries.rows.bytes.data(), items.count, rows_.width, rows_.stride},
                     bounds_.shift, bounds_.stride, queries.bounds.bytes.data());
     }
     return queries;
 }
 
-// Fills scratch.values for a chunk of rows: bounds, or distances where there are no bounds.
-void ExactScan::value_chunk(const Queries& queries, std::size_t q, std::size_t first,
-                            std::size_t count, Scratch& scratch) const {
-    const Kernels& k = kernels();
-    std::uint32_t* values = scratch.values.data();
-    if (bounds_.data)
-        k.absolute_differences(bounds_.data + first * bounds_.stride, bounds_.stride, count,
-                               queries.bounds.row(q), values);
-    else if (measure_ == Measure::differing_bits)
-        k.differing_bits(rows_.data + first * rows_.stride, rows_.stride, count,
-                         queries.rows.row(q), values);
-    else
-        k.absolute_differences(rows_.data + first * rows_.stride, rows_.stride, count,
-                               queries.rows.row(q), values);
-}
-
 void ExactScan::distances_at(const std::uint32_t* slots, std::size_t count,
                              const std::uint8_t* query, std::uint32_t* distances) const {
     const Kernels& k = kernels();
-    const auto kernel = measure_ == Measure::differing_bits ? k.differing_bits_at
-                                                            : k.absolute_differences_at;
+    const auto kernel =
+        measure_ == Measure::differing_bits ? k.differing_bits_at : k.absolute_differences_at;
     kernel(rows_.data, rows_.stride, slots, count, query, distances);
 }
 
-// The bounding distance below which a row may still be closer than `limit`.
+// The bound below which a row may still be closer than `limit`.
 std::uint32_t ExactScan::bound_limit(std::uint32_t limit) const {
     const std::uint64_t groups = (rows_.width + bound_group - 1) / bound_group;
     const std::uint64_t unit = std::uint64_t(1) << bounds_.shift;
@@ -143,61 +138,102 @@ std::uint32_t ExactScan::bound_limit(std::uint32_t limit) const {
 // Rows that fit the second-level cache together, whatever a row's length.
 std::size_t ExactScan::chunk_rows() const {
     const std::size_t stride = bounds_.data ? bounds_.stride : rows_.stride;
-    return std::clamp<std::size_t>((std::size_t(128) << 10) / std::max<std::size_t>(stride, 1),
-                                   256, 4096);
+    return std::clamp<std::size_t>((std::size_t(128) << 10) / std::max<std::size_t>(stride, 1), 256,
+                                   4096);
 }
 
-// A first limit from a few promising rows, so that the first chunk is not kept whole: in
-// each of the most promising blocks one row, the k-th of which is at no more than this.
+// A first limit, so that the first chunk is not kept whole: the chunk is cut into strips and
+// the most promising row of each is compared. The k-th best of these bounds the k-th nearest.
 void ExactScan::seed_limit(const std::uint8_t* query, std::size_t first, std::size_t count,
                            std::size_t k, Scratch& scratch, Nearest& nearest) const {
-    const std::size_t blocks = count / minima_block;
-    const std::size_t wanted = bounds_.data ? 2 * k + spare_seeds : k;
-    if (wanted > blocks) return;
-    kernels().block_minima(scratch.values.data(), count, scratch.minima.data());
-    Nearest best(wanted);
-    for (std::size_t b = 0; b < blocks; ++b) best.offer(scratch.minima[b], std::uint32_t(b));
-    const std::vector<Key>& seeds = best.sorted();
-    if (!bounds_.data) {
-        nearest.lower_limit(limit_of_radius(key_distance(seeds[k - 1])));
-        return;
-    }
+    const std::size_t strips = seeds_per_k * (k + 1);
+    if (strips * least_strip > count) return;
     std::uint32_t* slots = scratch.positions.data();
-    for (std::size_t i = 0; i < wanted; ++i) {
-        const std::size_t start = minima_block * key_slot(seeds[i]);
-        std::size_t row = start;
-        while (scratch.values[row] != key_distance(seeds[i])) ++row;
-        slots[i] = std::uint32_t(first + row);
+    for (std::size_t strip = 0; strip < strips; ++strip) {
+        const std::size_t begin = count * strip / strips, end = count * (strip + 1) / strips;
+        const std::size_t least =
+            begin + kernels().least_bound(scratch.bounds.data() + begin, end - begin);
+        slots[strip] = std::uint32_t(first + least);
     }
-    distances_at(slots, wanted, query, scratch.distances.data());
-    scratch.verified += wanted;
-    Nearest exact(k);
-    for (std::size_t i = 0; i < wanted; ++i) exact.offer(scratch.distances[i], slots[i]);
-    nearest.lower_limit(limit_of_radius(key_distance(exact.sorted()[k - 1])));
+    std::uint32_t* distances = scratch.distances.data();
+    distances_at(slots, strips, query, distances);
+    scratch.verified += strips;
+    Nearest seeds(k);
+    for (std::size_t i = 0; i < strips; ++i) seeds.offer(distances[i], slots[i]);
+    nearest.lower_limit(limit_of_radius(key_distance(seeds.sorted()[k - 1])));
 }
 
-// Offers every row of the chunk that is closer than the sink's limit. The chunk's values
-// (bounds, or distances without bounds) are in the scratch already.
+// Compares every row of the chunk with the query.
 template <typename Sink>
-void ExactScan::scan_chunk(const std::uint8_t* query, std::size_t first, std::size_t count,
-                           Scratch& scratch, Sink& sink) const {
+void ExactScan::scan_rows(const std::uint8_t* query, std::size_t first, std::size_t count,
+                          Scratch& scratch, Sink& sink) const {
     const Kernels& k = kernels();
+    const auto kernel =
+        measure_ == Measure::differing_bits ? k.differing_bits : k.absolute_differences;
+    std::uint32_t* distances = scratch.distances.data();
     std::uint32_t* positions = scratch.positions.data();
-    if (!bounds_.data) {
-        const std::size_t kept =
-            k.positions_below(scratch.values.data(), count, sink.limit(), positions);
+    // Pieces that grow: the first is kept whole, and lowers the limit for the others.
+    for (std::size_t done = 0, piece = first_piece; done < count; done += piece, piece *= 4) {
+        piece = std::min(piece, count - done);
+        kernel(rows_.data + (first + done) * rows_.stride, rows_.stride, piece, query, distances);
+        const std::size_t kept = k.positions_below(distances, piece, sink.limit(), positions);
         for (std::size_t i = 0; i < kept; ++i)
-            sink.offer(scratch.values[positions[i]], std::uint32_t(first + positions[i]));
-        scratch.verified += count;
-    } else {
-        const std::size_t kept = k.positions_below(scratch.values.data(), count,
-                                                   bound_limit(sink.limit()), positions);
-        for (std::size_t i = 0; i < kept; ++i) positions[i] += std::uint32_t(first);
-        distances_at(positions, kept, query, scratch.distances.data());
-        for (std::size_t i = 0; i < kept; ++i) sink.offer(scratch.distances[i], positions[i]);
-        scratch.verified += kept;
+            sink.offer(distances[positions[i]], std::uint32_t(first + done + positions[i]));
+        sink.keep_nearest();
     }
+    scratch.verified += count;
+}
+
+// Compares the rows of the chunk whose bound does not exclude them.
+template <typename Sink>
+void ExactScan::scan_bounds(const std::uint8_t* query, std::size_t first, std::size_t count,
+                            Scratch& scratch, Sink& sink) const {
+    const std::uint32_t limit = bound_limit(sink.limit());
+    std::uint32_t* positions = scratch.positions.data();
+    std::size_t kept = count;
+    if (limit > no_bound)  // a capped bound excludes nothing
+        std::iota(positions, positions + count, 0u);
+    else
+        kept =
+            kernels().bounds_below(scratch.bounds.data(), count, std::uint16_t(limit), positions);
+    for (std::size_t i = 0; i < kept; ++i) positions[i] += std::uint32_t(first);
+    std::uint32_t* distances = scratch.distances.data();
+    distances_at(positions, kept, query, distances);
+    for (std::size_t i = 0; i < kept; ++i) sink.offer(distances[i], positions[i]);
     sink.keep_nearest();
+    scratch.verified += kept;
+}
+
+void ExactScan::nearest_in_chunk(const Query& query, std::size_t first, std::size_t count,
+                                 std::size_t k, Scratch& scratch, Nearest& nearest) const {
+    if (!bounds_.data) return scan_rows(query.row, first, count, scratch, nearest);
+    bound_chunk(query.bound, first, count, scratch);
+    if (nearest.limit() == no_limit) seed_limit(query.row, first, count, k, scratch, nearest);
+    scan_bounds(query.row, first, count, scratch, nearest);
+}
+
+void ExactScan::bound_chunk(const std::uint8_t* bound, std::size_t first, std::size_t count,
+                            Scratch& scratch) const {
+    kernels().bounding_differences(bounds_.data + first * bounds_.stride, bounds_.stride, count,
+                                   bound, scratch.bounds.data());
+}
+
+void ExactScan::nearest_of_one(const Items& item, std::size_t k, std::int64_t* slots,
+                               double* distances) const {
+    // Kept from call to call: allocating it would cost as much as searching a small index.
+    thread_local Scratch scratch;
+    const std::size_t chunk = chunk_rows();
+    scratch.reserve(std::min(chunk, rows_.count));
+    scratch.query.resize(rows_.stride + bounds_.stride);
+    const Query query{scratch.query.data(), scratch.query.data() + rows_.stride};
+    pack_rows(item, limit_, rows_.stride, scratch.query.data());
+    if (bounds_.data)
+        make_bounds({query.row, 1, rows_.width, rows_.stride}, bounds_.shift, bounds_.stride,
+                    scratch.query.data() + rows_.stride);
+    Nearest nearest(k);
+    for (std::size_t first = 0; first < rows_.count; first += chunk)
+        nearest_in_chunk(query, first, std::min(chunk, rows_.count - first), k, scratch, nearest);
+    write_nearest(nearest.sorted(), k, slots, distances);
 }
 
 ScanWork ExactScan::nearest(const Items& items, std::size_t k, std::size_t threads,
@@ -220,13 +256,8 @@ ScanWork ExactScan::nearest(const Items& items, std::size_t k, std::size_t threa
         s.reserve(std::min(chunk, rows_.count));
         for (std::size_t c = chunks * part / divisions; c < chunks * (part + 1) / divisions; ++c) {
             const std::size_t first = c * chunk, count = std::min(chunk, rows_.count - first);
-            for (std::size_t q = block * query_block; q < last_query; ++q) {
-                Nearest& nearest = found[q * divisions + part];
-                value_chunk(queries, q, first, count, s);
-                if (nearest.limit() == no_limit)
-                    seed_limit(queries.rows.row(q), first, count, k, s, nearest);
-                scan_chunk(queries.rows.row(q), first, count, s, nearest);
-            }
+            for (std::size_t q = block * query_block; q < last_query; ++q)
+                nearest_in_chunk(queries[q], first, count, k, s, found[q * divisions + part]);
         }
     });
     for (std::size_t q = 0; q < queries.count; ++q) {
@@ -251,8 +282,12 @@ Found ExactScan::within(const Items& items, std::uint32_t radius, std::size_t th
         s.reserve(std::min(chunk, rows_.count));
         for (std::size_t first = 0; first < rows_.count; first += chunk) {
             const std::size_t count = std::min(chunk, rows_.count - first);
-            value_chunk(queries, q, first, count, s);
-            scan_chunk(queries.rows.row(q), first, count, s, all);
+            if (!bounds_.data) {
+                scan_rows(queries.rows.row(q), first, count, s, all);
+                continue;
+            }
+            bound_chunk(queries.bounds.row(q), first, count, s);
+            scan_bounds(queries.rows.row(q), first, count, s, all);
         }
         keys[q] = std::move(all.keys);
     });

@@ -54,8 +54,12 @@ public:
 
     // The k nearest rows of each query: slots and distances are (queries.count, k), ascending
     // by (distance, slot), filled up with slot -1 and distance infinity.
-    ScanWork nearest(const Items& queries, std::size_t k, std::size_t threads,
-                     std::int64_t* slots, double* distances) const;
+    ScanWork nearest(const Items& queries, std::size_t k, std::size_t threads, std::int64_t* slots,
+                     double* distances) const;
+
+    // The same for one item, for the least delay.
+    void nearest_of_one(const Items& item, std::size_t k, std::int64_t* slots,
+                        double* distances) const;
 
     // The same among candidates: those of query q are candidates[offsets[q] .. offsets[q + 1]),
     // ascending, without repetition.
@@ -72,20 +76,26 @@ public:
     const Rows& rows() const { return rows_; }
 
 private:
+    struct Query;
     struct Queries;
     struct Scratch;
 
     Queries prepare(const Items& items) const;
-    void value_chunk(const Queries& queries, std::size_t q, std::size_t first, std::size_t count,
-                     Scratch& scratch) const;
     void distances_at(const std::uint32_t* slots, std::size_t count, const std::uint8_t* query,
                       std::uint32_t* distances) const;
     std::uint32_t bound_limit(std::uint32_t limit) const;
     void seed_limit(const std::uint8_t* query, std::size_t first, std::size_t count, std::size_t k,
                     Scratch& scratch, Nearest& nearest) const;
     template <typename Sink>
-    void scan_chunk(const std::uint8_t* query, std::size_t first, std::size_t count, Scratch& scratch,
-                    Sink& sink) const;
+    void scan_rows(const std::uint8_t* query, std::size_t first, std::size_t count,
+                   Scratch& scratch, Sink& sink) const;
+    void nearest_in_chunk(const Query& query, std::size_t first, std::size_t count, std::size_t k,
+                          Scratch& scratch, Nearest& nearest) const;
+    void bound_chunk(const std::uint8_t* bound, std::size_t first, std::size_t count,
+                     Scratch& scratch) const;
+    template <typename Sink>
+    void scan_bounds(const std::uint8_t* query, std::size_t first, std::size_t count,
+                     Scratch& scratch, Sink& sink) const;
     template <typename Sink>
     void compare_candidates(const std::uint8_t* query, const std::int64_t* candidates,
                             std::size_t count, Scratch& scratch, Sink& sink) const;

@@ -45,9 +45,17 @@ struct Kernels {
     std::size_t (*positions_below)(const std::uint32_t* values, std::size_t count,
                                    std::uint32_t limit, std::uint32_t* positions);
 
-    // minima[b] = smallest of values[16 b .. 16 b + 16), for b < count / 16.
-    // A last incomplete block is left out.
-    void (*block_minima)(const std::uint32_t* values, std::size_t count, std::uint32_t* minima);
+    // bounds[i] = the same sum as absolute_differences, capped at 65535. For bounding rows: half
+    // the bytes of a distance, so that choosing among many bounds costs half as much.
+    void (*bounding_differences)(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                                 const std::uint8_t* query, std::uint16_t* bounds);
+
+    // positions_below for bounds.
+    std::size_t (*bounds_below)(const std::uint16_t* bounds, std::size_t count, std::uint16_t limit,
+                                std::uint32_t* positions);
+
+    // Position of the first smallest bound; count >= 1.
+    std::size_t (*least_bound)(const std::uint16_t* bounds, std::size_t count);
 };
 
 }  // namespace lookalike

@@ -47,7 +47,9 @@ std::uint32_t lane_sum(__m256i sums) {
 }
 
 // Distances of four neighbouring rows: each vector of the query is loaded once for them.
-inline __attribute__((always_inline)) __m128i four_rows(const std::uint8_t* row, const std::uint8_t* query, std::size_t stride) {
+inline __attribute__((always_inline)) __m128i four_rows(const std::uint8_t* row,
+                                                        const std::uint8_t* query,
+                                                        std::size_t stride) {
     __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
     std::size_t j = 0;
     for (; j + 32 <= stride; j += 32, row += 32) {
@@ -67,33 +69,12 @@ inline __attribute__((always_inline)) __m128i four_rows(const std::uint8_t* row,
     return lane_sums(a, b, c, d);
 }
 
-// Rows of exactly 16 bytes: two rows a vector, eight rows a step.
-void absolute_differences_16(const std::uint8_t* rows, std::size_t count,
-                             const std::uint8_t* query, std::uint32_t* distances) {
-    const __m256i twice =
-        _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(query)));
-    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    std::size_t i = 0;
-    for (; i + 8 <= count; i += 8) {
-        const std::uint8_t* row = rows + 16 * i;
-        const __m256i a = _mm256_sad_epu8(load(row), twice);       // rows 0, 1
-        const __m256i b = _mm256_sad_epu8(load(row + 32), twice);  // rows 2, 3
-        const __m256i c = _mm256_sad_epu8(load(row + 64), twice);  // rows 4, 5
-        const __m256i d = _mm256_sad_epu8(load(row + 96), twice);  // rows 6, 7
-        const __m256i ab = _mm256_or_si256(a, _mm256_slli_epi64(b, 32));
-        const __m256i cd = _mm256_or_si256(c, _mm256_slli_epi64(d, 32));
-        const __m256i sums = _mm256_add_epi32(_mm256_unpacklo_epi64(ab, cd),
-                                              _mm256_unpackhi_epi64(ab, cd));  // 0 2 4 6 1 3 5 7
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(distances + i),
-                            _mm256_permutevar8x32_epi32(sums, order));
-    }
-    for (; i < count; ++i) distances[i] = lane_sum(absolute_difference(rows + 16 * i, query, 16));
-}
-
 // Inlined with a constant stride, the query stays in registers.
-inline __attribute__((always_inline)) void absolute_differences_of(
-    const std::uint8_t* rows, std::size_t stride, std::size_t count, const std::uint8_t* query,
-    std::uint32_t* distances) {
+inline __attribute__((always_inline)) void absolute_differences_of(const std::uint8_t* rows,
+                                                                   std::size_t stride,
+                                                                   std::size_t count,
+                                                                   const std::uint8_t* query,
+                                                                   std::uint32_t* distances) {
     std::size_t i = 0;
     for (; i + 4 <= count; i += 4)
         _mm_storeu_si128(reinterpret_cast<__m128i*>(distances + i),
@@ -104,7 +85,6 @@ inline __attribute__((always_inline)) void absolute_differences_of(
 
 void absolute_differences(const std::uint8_t* rows, std::size_t stride, std::size_t count,
                           const std::uint8_t* query, std::uint32_t* distances) {
-    if (stride == 16) return absolute_differences_16(rows, count, query, distances);
     if (stride == 64) return absolute_differences_of(rows, 64, count, query, distances);
     absolute_differences_of(rows, stride, count, query, distances);
 }
@@ -124,10 +104,18 @@ void absolute_differences_at(const std::uint8_t* rows, std::size_t stride,
                              const std::uint32_t* slots, std::size_t count,
                              const std::uint8_t* query, std::uint32_t* distances) {
     const std::size_t ahead = prefetch_distance(stride);
-    for (std::size_t i = 0; i < count; ++i) {
-        if (i + ahead < count) prefetch_row(rows + slots[i + ahead] * stride, stride);
-        distances[i] = lane_sum(absolute_difference(rows + slots[i] * stride, query, stride));
+    std::size_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        __m256i sums[4];
+        for (std::size_t j = 0; j < 4; ++j) {
+            if (i + j + ahead < count) prefetch_row(rows + slots[i + j + ahead] * stride, stride);
+            sums[j] = absolute_difference(rows + slots[i + j] * stride, query, stride);
+        }
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(distances + i),
+                         lane_sums(sums[0], sums[1], sums[2], sums[3]));
     }
+    for (; i < count; ++i)
+        distances[i] = lane_sum(absolute_difference(rows + slots[i] * stride, query, stride));
 }
 
 std::uint64_t load_word(const std::uint8_t* bytes) {
@@ -148,8 +136,7 @@ std::uint32_t differing(const std::uint8_t* row, const std::uint8_t* query, std:
 void differing_bits(const std::uint8_t* rows, std::size_t stride, std::size_t count,
                     const std::uint8_t* query, std::uint32_t* distances) {
     if (stride == 32) {  // 256-bit perceptual hashes: let the compiler unroll
-        for (std::size_t i = 0; i < count; ++i)
-            distances[i] = differing(rows + i * 32, query, 32);
+        for (std::size_t i = 0; i < count; ++i) distances[i] = differing(rows + i * 32, query, 32);
         return;
     }
     for (std::size_t i = 0; i < count; ++i)
@@ -169,37 +156,30 @@ __m256i load_values(const std::uint32_t* values) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(values));
 }
 
-// For each mask of eight lanes, the numbers of its set lanes, in front: a byte each.
-struct LaneNumbers {
-    std::uint64_t of_mask[256];
-};
-
-constexpr LaneNumbers make_lane_numbers() {
-    LaneNumbers numbers{};
-    for (unsigned mask = 0; mask < 256; ++mask)
-        for (unsigned lane = 0, kept = 0; lane < 8; ++lane)
-            if (mask >> lane & 1) numbers.of_mask[mask] |= std::uint64_t(lane) << (8 * kept++);
-    return numbers;
+// Writes the numbers of the set bits, counted from `first`; returns the end of what is kept.
+// AVX2 has no compress: 64 comparisons are gathered in a word, whose bits are then taken off.
+// Where hits are rare, as they are once the limit has fallen, most words are zero.
+std::size_t append_bits(std::uint64_t word, std::size_t first, std::uint32_t* positions,
+                        std::size_t kept) {
+    for (; word; word = _blsr_u64(word))
+        positions[kept++] = std::uint32_t(first + unsigned(_tzcnt_u64(word)));
+    return kept;
 }
 
-constexpr LaneNumbers lane_numbers = make_lane_numbers();
-
-// Without a branch on the hits: where they come is not predictable, and AVX2 has no compress.
 std::size_t positions_below(const std::uint32_t* values, std::size_t count, std::uint32_t limit,
                             std::uint32_t* positions) {
     if (limit == 0) return 0;
     const __m256i most = _mm256_set1_epi32(int(limit - 1));
     std::size_t kept = 0, i = 0;
-    for (; i + 8 <= count; i += 8) {
-        const __m256i v = load_values(values + i);
-        // AVX2 has no unsigned comparison: v <= most exactly when min(v, most) == v.
-        const __m256i below = _mm256_cmpeq_epi32(_mm256_min_epu32(v, most), v);
-        const unsigned hits = unsigned(_mm256_movemask_ps(_mm256_castsi256_ps(below)));
-        const __m256i lanes =
-            _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)lane_numbers.of_mask[hits]));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(positions + kept),
-                            _mm256_add_epi32(lanes, _mm256_set1_epi32(int(i))));
-        kept += unsigned(_mm_popcnt_u32(hits));
+    for (; i + 64 <= count; i += 64) {
+        std::uint64_t hits = 0;
+        for (unsigned j = 0; j < 64; j += 8) {
+            const __m256i v = load_values(values + i + j);
+            // AVX2 has no unsigned comparison: v <= most exactly when min(v, most) == v.
+            const __m256i below = _mm256_cmpeq_epi32(_mm256_min_epu32(v, most), v);
+            hits |= std::uint64_t(unsigned(_mm256_movemask_ps(_mm256_castsi256_ps(below)))) << j;
+        }
+        kept = append_bits(hits, i, positions, kept);
     }
     for (; i < count; ++i) {
         positions[kept] = std::uint32_t(i);
@@ -208,15 +188,99 @@ std::size_t positions_below(const std::uint32_t* values, std::size_t count, std:
     return kept;
 }
 
-void block_minima(const std::uint32_t* values, std::size_t count, std::uint32_t* minima) {
-    for (std::size_t b = 0; b < count / 16; ++b) {
-        const __m256i m =
-            _mm256_min_epu32(load_values(values + 16 * b), load_values(values + 16 * b + 8));
-        __m128i h = _mm_min_epu32(_mm256_castsi256_si128(m), _mm256_extracti128_si256(m, 1));
-        h = _mm_min_epu32(h, _mm_shuffle_epi32(h, 0x4E));
-        h = _mm_min_epu32(h, _mm_shuffle_epi32(h, 0xB1));
-        minima[b] = std::uint32_t(_mm_cvtsi128_si32(h));
+// Rows of exactly 16 bytes: two rows a vector, sixteen rows a step. A row's two partial sums
+// are at most 8 * 255, so they can be packed to 16 bits and added in pairs.
+void bounding_differences_16(const std::uint8_t* rows, std::size_t count, const std::uint8_t* query,
+                             std::uint16_t* bounds) {
+    const __m256i twice =
+        _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(query)));
+    const __m256i ones = _mm256_set1_epi16(1);
+    const __m256i order = _mm256_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15, 0,
+                                           1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15);
+    const auto eight_rows = [&](const std::uint8_t* row) {  // 0 2 4 6 | 1 3 5 7, 32 bits each
+        const __m256i ab = _mm256_packus_epi32(_mm256_sad_epu8(load(row), twice),
+                                               _mm256_sad_epu8(load(row + 32), twice));
+        const __m256i cd = _mm256_packus_epi32(_mm256_sad_epu8(load(row + 64), twice),
+                                               _mm256_sad_epu8(load(row + 96), twice));
+        return _mm256_madd_epi16(_mm256_packus_epi32(ab, cd), ones);
+    };
+    std::size_t i = 0;
+    for (; i + 16 <= count; i += 16) {
+        // Halves: 0 2 4 6 8 10 12 14 and 1 3 5 ... 15. Exchanging quarters and shuffling bytes
+        // brings them in order.
+        const __m256i halves =
+            _mm256_packus_epi32(eight_rows(rows + 16 * i), eight_rows(rows + 16 * i + 128));
+        const __m256i quarters = _mm256_permute4x64_epi64(halves, 0xD8);  // 0 2 1 3
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(bounds + i),
+                            _mm256_shuffle_epi8(quarters, order));
     }
+    for (; i < count; ++i)
+        bounds[i] = std::uint16_t(lane_sum(absolute_difference(rows + 16 * i, query, 16)));
+}
+
+void bounding_differences(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                          const std::uint8_t* query, std::uint16_t* bounds) {
+    if (stride == 16) return bounding_differences_16(rows, count, query, bounds);
+    std::size_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        const __m128i sums = four_rows(rows + i * stride, query, stride);
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(bounds + i), _mm_packus_epi32(sums, sums));
+    }
+    for (; i < count; ++i) {
+        const std::uint32_t sum = lane_sum(absolute_difference(rows + i * stride, query, stride));
+        bounds[i] = std::uint16_t(sum < 65535 ? sum : 65535);
+    }
+}
+
+__m256i load_bounds(const std::uint16_t* bounds) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bounds));
+}
+
+std::size_t bounds_below(const std::uint16_t* bounds, std::size_t count, std::uint16_t limit,
+                         std::uint32_t* positions) {
+    if (limit == 0) return 0;
+    const __m256i most = _mm256_set1_epi16(short(limit - 1));
+    const auto below = [&](const std::uint16_t* sixteen) {
+        const __m256i v = load_bounds(sixteen);
+        return _mm256_cmpeq_epi16(_mm256_min_epu16(v, most), v);
+    };
+    std::size_t kept = 0, i = 0;
+    for (; i + 64 <= count; i += 64) {
+        std::uint64_t hits = 0;
+        for (unsigned j = 0; j < 64; j += 32) {
+            const __m256i bytes = _mm256_permute4x64_epi64(
+                _mm256_packs_epi16(below(bounds + i + j), below(bounds + i + j + 16)), 0xD8);
+            hits |= std::uint64_t(unsigned(_mm256_movemask_epi8(bytes))) << j;
+        }
+        kept = append_bits(hits, i, positions, kept);
+    }
+    for (; i < count; ++i) {
+        positions[kept] = std::uint32_t(i);
+        kept += bounds[i] < limit;
+    }
+    return kept;
+}
+
+std::size_t least_bound(const std::uint16_t* bounds, std::size_t count) {
+    std::size_t i = 0;
+    std::uint16_t smallest = 65535;
+    if (count >= 16) {
+        __m256i minima = load_bounds(bounds);
+        for (i = 16; i + 16 <= count; i += 16)
+            minima = _mm256_min_epu16(minima, load_bounds(bounds + i));
+        const __m128i half =
+            _mm_min_epu16(_mm256_castsi256_si128(minima), _mm256_extracti128_si256(minima, 1));
+        smallest = std::uint16_t(_mm_cvtsi128_si32(_mm_minpos_epu16(half)));
+    }
+    for (; i < count; ++i) smallest = bounds[i] < smallest ? bounds[i] : smallest;
+    const __m256i wanted = _mm256_set1_epi16(short(smallest));
+    for (i = 0; i + 16 <= count; i += 16) {
+        const unsigned hits =
+            unsigned(_mm256_movemask_epi8(_mm256_cmpeq_epi16(load_bounds(bounds + i), wanted)));
+        if (hits) return i + unsigned(__builtin_ctz(hits)) / 2;
+    }
+    while (bounds[i] != smallest) ++i;
+    return i;
 }
 
 const char* const features[] = {"avx2", "bmi", "bmi2", "popcnt", "lzcnt", nullptr};
@@ -231,6 +295,8 @@ const Kernels avx2_kernels = {"avx2",
                               differing_bits,
                               differing_bits_at,
                               positions_below,
-                              block_minima};
+                              bounding_differences,
+                              bounds_below,
+                              least_bound};
 
 }  // namespace lookalike

@@ -67,13 +67,29 @@ std::size_t positions_below(const std::uint32_t* values, std::size_t count, std:
     return kept;
 }
 
-void block_minima(const std::uint32_t* values, std::size_t count, std::uint32_t* minima) {
-    for (std::size_t b = 0; b < count / 16; ++b) {
-        std::uint32_t smallest = values[16 * b];
-        for (std::size_t i = 1; i < 16; ++i)
-            if (values[16 * b + i] < smallest) smallest = values[16 * b + i];
-        minima[b] = smallest;
+void bounding_differences(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                          const std::uint8_t* query, std::uint16_t* bounds) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::uint32_t sum = absolute_difference(rows + i * stride, query, stride);
+        bounds[i] = std::uint16_t(sum < 65535 ? sum : 65535);
     }
+}
+
+std::size_t bounds_below(const std::uint16_t* bounds, std::size_t count, std::uint16_t limit,
+                         std::uint32_t* positions) {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        positions[kept] = std::uint32_t(i);
+        kept += bounds[i] < limit;
+    }
+    return kept;
+}
+
+std::size_t least_bound(const std::uint16_t* bounds, std::size_t count) {
+    std::size_t least = 0;
+    for (std::size_t i = 1; i < count; ++i)
+        if (bounds[i] < bounds[least]) least = i;
+    return least;
 }
 
 const char* const features[] = {nullptr};
@@ -88,6 +104,8 @@ const Kernels scalar_kernels = {"scalar",
                                 differing_bits,
                                 differing_bits_at,
                                 positions_below,
-                                block_minima};
+                                bounding_differences,
+                                bounds_below,
+                                least_bound};
 
 }  // namespace lookalike

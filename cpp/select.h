@@ -15,8 +15,12 @@ using Key = std::uint64_t;
 inline Key make_key(std::uint32_t distance, std::uint32_t slot) {
     return Key(distance) << 32 | slot;
 }
-inline std::uint32_t key_distance(Key key) { return std::uint32_t(key >> 32); }
-inline std::uint32_t key_slot(Key key) { return std::uint32_t(key); }
+inline std::uint32_t key_distance(Key key) {
+    return std::uint32_t(key >> 32);
+}
+inline std::uint32_t key_slot(Key key) {
+    return std::uint32_t(key);
+}
 
 // Collects rows and keeps the k nearest. Rows must be offered in ascending order of slot:
 // then a later row at the k-th distance loses its tie, and only rows strictly below

@@ -72,6 +72,13 @@ class ExactScan:
         The k nearest rows of each query; returns how many rows were compared exactly.
         """
 
+    def nearest_of_one(
+        self, item: object, k: int
+    ) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None:
+        """
+        Slots and distances of the k nearest rows; None when the item is not a plain array of whole numbers within the limit.
+        """
+
     def nearest_among(
         self,
         queries: Annotated[NDArray, dict(order="C", device="cpu", writable=False)],
@@ -179,10 +186,12 @@ class BucketTables:
     ]:
         """Offsets and rows of the union of each item's buckets, ascending."""
 
-    def candidates_of_one(
-        self,
-        sampler: BitSampler,
-        item: Annotated[NDArray, dict(order="C", device="cpu", writable=False)],
-        rows: Annotated[NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu")],
-    ) -> int:
-        """Write the rows for one item, ascending; returns how many."""
+    def candidates_of_one(self, sampler: BitSampler, item: object) -> NDArray[numpy.int64] | None:
+        """
+        The rows for one item, ascending; None when it is not a plain array of whole numbers within the limit.
+        """
+
+    def nearest_of_one(
+        self, sampler: BitSampler, scan: ExactScan, item: object, k: int
+    ) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None:
+        """The k nearest candidates of one item; None as above."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,6 @@ from lookalike.seeds import resolve_seed
 
 __all__ = ["Index"]
 
-_UINT8 = np.dtype(np.uint8)
-_FLOAT64 = np.dtype(np.float64)
 _DEFAULT_RECALL = 0.95
 _MOST_THREADS = 1024
 
@@ -87,7 +85,6 @@ class Index:
         self._item_shape: tuple[int, ...] | None = None
         self._rows: Rows | None = None
         self._stored_as = ""
-        self._plain_dtypes: tuple[np.dtype[Any], ...] = ()
         self._engine: Engine | None = None
         self._lock = threading.RLock()
 
@@ -159,7 +156,6 @@ class Index:
             if self._rows is None:
                 self._item_shape, self.width_bits, self._rows = shape, width_bits, rows
                 self._stored_as = _stored_as(array, self.metric)
-                self._plain_dtypes = _plain_dtypes(width_bits)
             self._engine = None
             return np.arange(start, len(rows), dtype=np.int64)
 
@@ -222,22 +218,17 @@ class Index:
         InvalidInput
             For a wrong query, k, id or number of threads.
         """
-        k = arrays.positive_integer(k, "k")
+        if type(k) is not int or k < 1 or type(threads) is not int or threads < 1:
+            k, threads = arrays.positive_integer(k, "k"), _threads(threads)
         if id is not None or exclude is not None:
             return self._search_without(query, k, id, exclude, threads)
-        if query is None:
-            raise InvalidInput(
-                "search must be given a query or an id; got neither. Pass an item, a batch, or "
-                "id= for the neighbours of a member."
-            )
         engine = self._engine or self._settled()
         if self._is_plain(query):
-            try:
-                return Neighbors(*engine.nearest(query, None, k, _threads(threads)))  # type: ignore[arg-type]
-            except ValueError:
-                pass  # a value that cannot be: the full check below says which
+            found = engine.nearest_of_one(query, k)
+            if found is not None:  # else the full check finds what is wrong, or converts
+                return Neighbors(*found)
         items, count = self._items(query)
-        return Neighbors(*engine.nearest(items, count, k, _threads(threads)))
+        return Neighbors(*engine.nearest(items, count, k, threads))
 
     def within(self, query: npt.ArrayLike, radius: float, *, threads: int = 1) -> Ranges:
         """Find all items within a radius.
@@ -283,9 +274,11 @@ class Index:
             Ascending. Every id, when the plan is exact search.
         """
         engine = self._engine or self._settled()
+        if self._is_plain(query):
+            found = engine.candidates_of_one(query)
+            if found is not None:
+                return found
         items, count = self._items(query)
-        if count is None and isinstance(engine, TablesEngine):
-            return engine.candidates_of_one(items).copy()
         offsets, slots = engine.candidates(items, _threads(threads))
         if count is None:
             return slots
@@ -358,8 +351,13 @@ class Index:
             return arrays.packed_bits(array, width_bits, what)
         return arrays.whole_bytes(array, self.value_range, what)
 
-    def _items(self, query: npt.ArrayLike) -> tuple[npt.NDArray[np.uint8], int | None]:
+    def _items(self, query: npt.ArrayLike | None) -> tuple[npt.NDArray[np.uint8], int | None]:
         """Check a query fully; return it as bytes, and its count (None for one item)."""
+        if query is None:
+            raise InvalidInput(
+                "search must be given a query or an id; got neither. Pass an item, a batch, or "
+                "id= for the neighbours of a member."
+            )
         array = arrays.as_array(query, "query")
         if self._rows is None or self._item_shape is None:
             raise _empty_index()
@@ -367,12 +365,12 @@ class Index:
         stored = self._bytes(array, self.width_bits, "query")
         return arrays.as_rows(stored, self._rows.width), count
 
-    def _is_plain(self, query: object) -> bool:
-        """Whether a query is one item that the core can read, and check, by itself."""
+    def _is_plain(self, query: object) -> TypeGuard[npt.NDArray[Any]]:
+        """Whether a query is one item that the core may be able to read by itself."""
         return (
             type(query) is np.ndarray
             and query.shape == self._item_shape
-            and query.dtype in self._plain_dtypes
+            and (self.width_bits is None or (query.dtype == np.uint8 and not self.width_bits % 8))
         )
 
     def _settled(self) -> Engine:
@@ -405,12 +403,10 @@ class Index:
             )
         unknown = array[(array < 0) | (array >= len(self))]
         if unknown.size:
+            holds = f"holds 0 to {len(self) - 1}" if len(self) else "is empty"
             raise InvalidInput(
-                f"{what} must be in this index, which holds 0 to {len(self) - 1}; got "
-                f"{unknown.size} others, the first {unknown.flat[0]}. Use the ids that add returned."
-                if len(self)
-                else f"{what} must be in this index, which is empty; got {unknown.size} ids. "
-                "Call add first."
+                f"{what} must be in this index, which {holds}; got {unknown.size} others, the "
+                f"first {unknown.flat[0]}. Use the ids that add returned."
             )
         return array.astype(np.int64)
 
@@ -478,13 +474,6 @@ def _recall_of(recall: float | None, bits: int | None, tables: int | None) -> fl
 
 def _threads(threads: int) -> int:
     return threads if threads == 1 else arrays.positive_integer(threads, "threads", _MOST_THREADS)
-
-
-def _plain_dtypes(width_bits: int | None) -> tuple[np.dtype[Any], ...]:
-    """Dtypes of an item that the core reads and checks by itself, without a copy."""
-    if width_bits is None:
-        return (_UINT8, _FLOAT64)
-    return (_UINT8,) if width_bits % 8 == 0 else ()  # padding bits are checked in arrays
 
 
 def _empty_index() -> InvalidInput:

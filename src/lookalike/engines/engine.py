@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from lookalike.results import Step
 
-__all__ = ["Engine", "Found", "Items", "radius_below", "result_shape"]
+__all__ = ["Engine", "Found", "Items", "radius_below"]
 
 Items = npt.NDArray[Any]
 Slots = npt.NDArray[np.int64]
@@ -56,12 +56,27 @@ class Engine(ABC):
         """
 
     @abstractmethod
+    def nearest_of_one(self, item: Items, k: int) -> tuple[Slots, Distances] | None:
+        """The same for one item, for the least delay.
+
+        Returns
+        -------
+        tuple or None
+            None when the core cannot read and check the array by itself; then convert it, and
+            call :meth:`nearest`.
+        """
+
+    @abstractmethod
     def within(self, items: Items, radius: float, threads: int) -> Found:
         """All rows at a distance of at most ``radius``, boundary included."""
 
     @abstractmethod
     def candidates(self, items: Items, threads: int) -> tuple[Slots, Slots]:
         """Offsets and slots of the rows that hashing leaves, ascending for each item."""
+
+    @abstractmethod
+    def candidates_of_one(self, item: Items) -> Slots | None:
+        """The same for one item; None as for :meth:`nearest_of_one`."""
 
     @abstractmethod
     def trace(self, item: Items, k: int) -> tuple[Step, ...]:
@@ -71,11 +86,6 @@ class Engine(ABC):
     @abstractmethod
     def size_bytes(self) -> int:
         """Memory used beyond the rows."""
-
-
-def result_shape(count: int | None, k: int) -> tuple[int, ...]:
-    """Shape of k results for one item or a batch."""
-    return (k,) if count is None else (count, k)
 
 
 def radius_below(radius: float) -> int:

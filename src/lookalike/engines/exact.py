@@ -22,7 +22,6 @@ from lookalike.engines.engine import (
     Items,
     Slots,
     radius_below,
-    result_shape,
 )
 from lookalike.engines.rows import Rows
 from lookalike.metrics import Metric
@@ -30,6 +29,7 @@ from lookalike.results import Step
 
 __all__ = ["ExactEngine"]
 
+_INT64 = np.dtype(np.int64)  # looked up once: a search of one item takes microseconds
 _GROUP = 4  # values summed into one byte of a bounding row (bound_group in exact_scan.h)
 _LEAST_WIDTH = 32  # shorter rows are as quick to compare as to bound
 _SAMPLE = 32  # rows used as queries to count what bounding saves
@@ -77,10 +77,13 @@ class ExactEngine(Engine):
     def nearest(
         self, items: Items, count: int | None, k: int, threads: int
     ) -> tuple[Slots, Distances]:
-        shape = result_shape(count, k)
-        slots, distances = np.empty(shape, np.int64), np.empty(shape)
+        shape = k if count is None else (count, k)
+        slots, distances = np.empty(shape, _INT64), np.empty(shape)
         self._scan.nearest(items, k, threads, slots, distances)
         return slots, distances
+
+    def nearest_of_one(self, item: Items, k: int) -> tuple[Slots, Distances] | None:
+        return self._scan.nearest_of_one(item, k)
 
     def within(self, items: Items, radius: float, threads: int) -> Found:
         return Found(*self._scan.within(items, radius_below(radius), threads))
@@ -89,6 +92,9 @@ class ExactEngine(Engine):
         count, rows = items.size // self._width, len(self._rows)
         offsets = np.arange(count + 1, dtype=np.int64) * rows
         return offsets, np.tile(np.arange(rows, dtype=np.int64), count)
+
+    def candidates_of_one(self, item: Items) -> Slots | None:
+        return None  # nothing is looked up, so there is nothing to hurry
 
     def trace(self, item: Items, k: int) -> tuple[Step, ...]:
         slots, distances = np.empty(k, np.int64), np.empty(k)

@@ -18,7 +18,6 @@ from lookalike.engines.engine import (
     Items,
     Slots,
     radius_below,
-    result_shape,
 )
 from lookalike.engines.exact import ExactEngine
 from lookalike.engines.rows import Rows
@@ -65,11 +64,14 @@ class TablesEngine(Engine):
     def nearest(
         self, items: Items, count: int | None, k: int, threads: int
     ) -> tuple[Slots, Distances]:
-        shape = result_shape(count, k)
+        shape = k if count is None else (count, k)
         slots, distances = np.empty(shape, np.int64), np.empty(shape)
         offsets, candidates = self.candidates(items, threads)
         self._verifier.nearest_among(items, offsets, candidates, k, threads, slots, distances)
         return slots, distances
+
+    def nearest_of_one(self, item: Items, k: int) -> tuple[Slots, Distances] | None:
+        return self._tables.nearest_of_one(self._functions.sampler, self._verifier, item, k)
 
     def within(self, items: Items, radius: float, threads: int) -> Found:
         offsets, candidates = self.candidates(items, threads)
@@ -80,11 +82,8 @@ class TablesEngine(Engine):
     def candidates(self, items: Items, threads: int) -> tuple[Slots, Slots]:
         return self._tables.candidates(self._functions.sampler, items, threads)
 
-    def candidates_of_one(self, item: Items) -> Slots:
-        """The candidates of one item: as ``candidates``, with less ceremony."""
-        rows = np.empty(self._count, np.int64)
-        found = self._tables.candidates_of_one(self._functions.sampler, item, rows)
-        return rows[:found]
+    def candidates_of_one(self, item: Items) -> Slots | None:
+        return self._tables.candidates_of_one(self._functions.sampler, item)
 
     def bucket_sizes(self, table: int) -> Slots:
         """How many rows each bucket of a table holds."""
@@ -96,10 +95,9 @@ class TablesEngine(Engine):
         start = perf_counter_ns()
         self._functions.hash(item.reshape(1, -1))
         hashed = perf_counter_ns()
-        candidates = self.candidates_of_one(item)
+        offsets, candidates = self.candidates(item, 1)
         looked_up = perf_counter_ns()
         slots, distances = np.empty(k, np.int64), np.empty(k)
-        offsets = np.array([0, len(candidates)])
         self._verifier.nearest_among(item, offsets, candidates, k, 1, slots, distances)
         verified = perf_counter_ns()
         return (
