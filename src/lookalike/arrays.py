@@ -19,7 +19,6 @@ from lookalike.errors import InvalidInput, NotSupported
 __all__ = [
     "as_array",
     "as_radius",
-    "as_rows",
     "batch_shape",
     "count_of",
     "packed_bits",
@@ -184,11 +183,6 @@ def packed_bits(array: npt.NDArray[Any], width_bits: int, what: str) -> npt.NDAr
                 "Clear them, or give the full width_bits."
             )
     return array
-
-
-def as_rows(array: npt.NDArray[np.uint8], width: int) -> npt.NDArray[np.uint8]:
-    """Return items as contiguous rows, shape (n, width)."""
-    return np.ascontiguousarray(array).reshape(-1, width)
 
 
 def as_radius(radius: object, what: str = "radius") -> float:

@@ -16,6 +16,7 @@ from lookalike.engines.rows import Rows
 from lookalike.engines.tables import TablesEngine
 from lookalike.errors import InvalidInput
 from lookalike.hashing.bit_sampling import BitSampling
+from lookalike.layout import Layout
 from lookalike.metrics import metric_named
 from lookalike.planner import Plan, plan_exact, plan_tables
 from lookalike.results import Explanation, Neighbors, Ranges
@@ -82,9 +83,9 @@ class Index:
             None if width_bits is None else arrays.positive_integer(width_bits, "width_bits")
         )
         self.seed = resolve_seed(seed)
-        self._item_shape: tuple[int, ...] | None = None
+        self._layout: Layout | None = None  # both from the first batch on
         self._rows: Rows | None = None
-        self._stored_as = ""
+        self._item_shape: tuple[int, ...] | None = None
         self._engine: Engine | None = None
         self._lock = threading.RLock()
 
@@ -113,11 +114,10 @@ class Index:
     @property
     def plan(self) -> Plan:
         """What the index does and why."""
+        stored_as = self._layout.stored_as if self._layout else "nothing stored yet"
         if self.bits is None or self.tables is None:
-            return plan_exact(self._metric, self._stored_as or "nothing stored yet")
-        return plan_tables(
-            self._metric, self._stored_as or "nothing stored yet", self.bits, self.tables
-        )
+            return plan_exact(self._metric, stored_as)
+        return plan_tables(self._metric, stored_as, self.bits, self.tables)
 
     def add(self, items: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Store a batch.
@@ -141,22 +141,20 @@ class Index:
         """
         array = arrays.as_array(items, "items")
         with self._lock:
-            if self._rows is None or self._item_shape is None:
-                shape, width_bits, rows = self._layout_of(array)
-            else:
-                shape, width_bits, rows = self._item_shape, self.width_bits, self._rows
-            if self._count(array, shape, width_bits, "items") is None:
+            layout = self._layout or Layout.of(
+                array, self._metric, self.value_range, self.width_bits
+            )
+            if layout.count(array, "items") is None:
                 raise InvalidInput(
                     f"items must be a batch, also when it is one item; got shape {array.shape}. "
                     "Add an axis: items[None]."
                 )
-            stored = self._bytes(array, width_bits, "items")
+            stored = layout.rows(array, "items")
+            rows = self._rows or Rows(layout.width, self._metric.row_alignment, layout.value_range)
             start = len(rows)
-            rows.append(arrays.as_rows(stored, rows.width))
-            if self._rows is None:
-                self._item_shape, self.width_bits, self._rows = shape, width_bits, rows
-                self._stored_as = _stored_as(array, self.metric)
-            self._engine = None
+            rows.append(stored)
+            self._layout, self._rows, self._engine = layout, rows, None
+            self._item_shape, self.width_bits = layout.item_shape, layout.width_bits
             return np.arange(start, len(rows), dtype=np.int64)
 
     def vectors(self, ids: npt.ArrayLike) -> npt.NDArray[np.uint8]:
@@ -177,10 +175,9 @@ class Index:
             When an id is not in the index.
         """
         wanted = self._known_ids(ids, "ids")
-        if self._rows is None or self._item_shape is None:
+        if self._rows is None or self._layout is None:
             return np.empty((0, 0), np.uint8)  # no id can be known to an empty index
-        shape = self._item_shape if self.metric != "hamming" else (self._rows.width,)
-        return self._rows.vectors[wanted].reshape(*wanted.shape, *shape)
+        return self._rows.vectors[wanted].reshape(*wanted.shape, *self._layout.item_shape)
 
     # ---- searching
 
@@ -314,43 +311,6 @@ class Index:
                 "value_range is for 'l1', width_bits for 'hamming'."
             )
 
-    def _layout_of(self, array: npt.NDArray[Any]) -> tuple[tuple[int, ...], int | None, Rows]:
-        """Item shape, width in bits and empty rows for a first batch."""
-        shape = arrays.batch_shape(array, "items")
-        if self.metric != "hamming":
-            rows = Rows(math.prod(shape), self._metric.row_alignment, self.value_range)
-            return shape, None, rows
-        if len(shape) != 1:
-            raise InvalidInput(
-                f"items must have shape (n, bytes) or (n, bits) for metric 'hamming'; got "
-                f"{array.shape}. Flatten each item."
-            )
-        given = shape[0] if array.dtype == np.bool_ else 8 * shape[0]
-        width_bits = given if self.width_bits is None else self.width_bits
-        if -(-width_bits // 8) != -(-given // 8) or width_bits > given:
-            raise InvalidInput(
-                f"items must have the {width_bits} bits that width_bits says; got {given} bits "
-                f"from shape {array.shape} of {array.dtype}. Change width_bits or the items."
-            )
-        width = -(-width_bits // 8)
-        return (width,), width_bits, Rows(width, self._metric.row_alignment, 255)
-
-    @staticmethod
-    def _count(
-        array: npt.NDArray[Any], shape: tuple[int, ...], width_bits: int | None, what: str
-    ) -> int | None:
-        """Number of items of a batch, None for one item; booleans have an axis of bits."""
-        if width_bits is not None and array.dtype == np.bool_:
-            shape = (width_bits,)
-        return arrays.count_of(array.shape, shape, what)
-
-    def _bytes(
-        self, array: npt.NDArray[Any], width_bits: int | None, what: str
-    ) -> npt.NDArray[np.uint8]:
-        if width_bits is not None:
-            return arrays.packed_bits(array, width_bits, what)
-        return arrays.whole_bytes(array, self.value_range, what)
-
     def _items(self, query: npt.ArrayLike | None) -> tuple[npt.NDArray[np.uint8], int | None]:
         """Check a query fully; return it as bytes, and its count (None for one item)."""
         if query is None:
@@ -359,18 +319,17 @@ class Index:
                 "id= for the neighbours of a member."
             )
         array = arrays.as_array(query, "query")
-        if self._rows is None or self._item_shape is None:
+        if self._layout is None:
             raise _empty_index()
-        count = self._count(array, self._item_shape, self.width_bits, "query")
-        stored = self._bytes(array, self.width_bits, "query")
-        return arrays.as_rows(stored, self._rows.width), count
+        count = self._layout.count(array, "query")
+        return self._layout.rows(array, "query"), count
 
     def _is_plain(self, query: object) -> TypeGuard[npt.NDArray[Any]]:
         """Whether a query is one item that the core may be able to read by itself."""
         return (
             type(query) is np.ndarray
             and query.shape == self._item_shape
-            and (self.width_bits is None or (query.dtype == np.uint8 and not self.width_bits % 8))
+            and (self.width_bits is None or self._layout.may_be_plain(query))  # type: ignore[union-attr]
         )
 
     def _settled(self) -> Engine:
@@ -385,14 +344,12 @@ class Index:
             raise _empty_index()
         if self.bits is None or self.tables is None:
             return ExactEngine(self._rows, self._metric)
-        functions = self._family().draw(self.seed, tables=self.tables, bits=self.bits)
+        if self.width_bits is None:
+            family = BitSampling(self._rows.width, self.value_range)
+        else:
+            family = BitSampling(self.width_bits)
+        functions = family.draw(self.seed, tables=self.tables, bits=self.bits)
         return TablesEngine(self._rows, self._metric, functions)
-
-    def _family(self) -> BitSampling:
-        assert self._rows is not None
-        if self.width_bits is not None:
-            return BitSampling(self.width_bits)
-        return BitSampling(self._rows.width, self.value_range)
 
     def _known_ids(self, ids: npt.ArrayLike, what: str) -> npt.NDArray[np.int64]:
         array = arrays.as_array(ids, what)
@@ -480,12 +437,3 @@ def _empty_index() -> InvalidInput:
     return InvalidInput(
         "a search must have items to find; got an empty index. Call add with a batch first."
     )
-
-
-def _stored_as(array: npt.NDArray[Any], metric: str) -> str:
-    if metric == "hamming":
-        packed = "packed bits"
-        return f"{packed} from bool" if array.dtype == np.bool_ else packed
-    if array.dtype == np.uint8:
-        return "uint8"
-    return f"uint8 from {array.dtype}, without loss"

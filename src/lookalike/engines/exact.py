@@ -132,4 +132,4 @@ class ExactEngine(Engine):
             sample, k, 1, np.empty((len(sample), k), np.int64), np.empty((len(sample), k))
         )
         bytes_with = rows * bound_bytes + compared / len(sample) * stride * _READ_PENALTY
-        return bytes_with < rows * stride
+        return bool(bytes_with < rows * stride)

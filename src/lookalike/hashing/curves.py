@@ -42,7 +42,7 @@ def s_curve(probability: npt.ArrayLike, bits: int, tables: int) -> npt.NDArray[n
     same_code = np.asarray(probability, np.float64) ** bits
     # expm1 and log1p keep the digits where the chance of one table is tiny.
     with np.errstate(divide="ignore"):
-        return -np.expm1(tables * np.log1p(-same_code))
+        return np.asarray(-np.expm1(tables * np.log1p(-same_code)))
 
 
 def expected_candidates(probabilities: npt.ArrayLike, bits: int, tables: int) -> float:
