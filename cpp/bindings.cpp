@@ -91,30 +91,43 @@ T* data_of(const nb::object& array) {
     return static_cast<T*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(array.ptr())));
 }
 
+// Checks that every value of a row is summed once.
+Bounds bounds_of(const std::uint8_t* data, std::size_t stride,
+                 const In<std::uint32_t, nb::ndim<1>>& order, unsigned shift) {
+    require(stride % 16 == 0 && stride * bound_group >= order.size() && shift < 8,
+            "bounding rows have the wrong length");
+    std::vector<bool> met(order.size());
+    for (std::size_t j = 0; j < order.size(); ++j) {
+        require(order(j) < order.size() && !met[order(j)], "order must be a permutation");
+        met[order(j)] = true;
+    }
+    return {data, stride, order.data(), shift};
+}
+
 // The scan, and the arrays it reads, kept alive with it.
 struct ScanOfArrays {
     In<std::uint8_t, nb::ndim<2>> rows;
     std::optional<In<std::uint8_t, nb::ndim<2>>> bounds;
+    std::optional<In<std::uint32_t, nb::ndim<1>>> order;
     ExactScan scan;
 };
 
 ScanOfArrays make_scan(In<std::uint8_t, nb::ndim<2>> rows, std::size_t width, Measure measure,
                        std::uint8_t limit, std::optional<In<std::uint8_t, nb::ndim<2>>> bounds,
-                       unsigned shift) {
+                       std::optional<In<std::uint32_t, nb::ndim<1>>> order, unsigned shift) {
     const std::size_t count = rows.shape(0), stride = rows.shape(1);
     const std::size_t step = measure == Measure::differing_bits ? 8 : 16;
     require(width > 0 && width <= stride && stride % step == 0, "rows are not padded");
     require(count <= 0xFFFFFFFFu, "a scan holds at most 2^32 - 1 rows");
     Bounds bounding;
-    if (bounds) {
+    if (bounds && order) {
         require(measure == Measure::absolute_differences, "only this measure has bounds");
-        require(bounds->shape(0) == count && bounds->shape(1) % 16 == 0 &&
-                    bounds->shape(1) * bound_group >= width && shift < 8,
+        require(bounds->shape(0) == count && order->size() == width,
                 "bounds do not belong to these rows");
-        bounding = {bounds->data(), bounds->shape(1), shift};
+        bounding = bounds_of(bounds->data(), bounds->shape(1), *order, shift);
     }
     const ExactScan scan({rows.data(), count, width, stride}, measure, bounding, limit);
-    return {std::move(rows), std::move(bounds), scan};
+    return {std::move(rows), std::move(bounds), std::move(order), scan};
 }
 
 // Offsets as the core trusts them: of every query, ascending, inside the candidates.
@@ -170,17 +183,17 @@ NB_MODULE(_core, m) {
         "Write items as zero-padded rows of bytes; ValueError unless whole and in [0, limit].");
     m.def(
         "make_bounds",
-        [](In<std::uint8_t, nb::ndim<2>> rows, std::size_t width, unsigned shift,
+        [](In<std::uint8_t, nb::ndim<2>> rows, In<std::uint32_t, nb::ndim<1>> order, unsigned shift,
            Out<std::uint8_t, nb::ndim<2>> bounds) {
-            require(rows.shape(1) >= width && bounds.shape(0) == rows.shape(0) &&
-                        bounds.shape(1) * bound_group >= width && shift < 8,
+            require(rows.shape(1) >= order.size() && bounds.shape(0) == rows.shape(0),
                     "bounds do not fit the rows");
+            const Bounds shape = bounds_of(nullptr, bounds.shape(1), order, shift);
             nb::gil_scoped_release release;
-            make_bounds({rows.data(), rows.shape(0), width, rows.shape(1)}, shift, bounds.shape(1),
+            make_bounds({rows.data(), rows.shape(0), order.size(), rows.shape(1)}, shape,
                         bounds.data());
         },
-        "rows"_a, "width"_a, "shift"_a, "bounds"_a,
-        "Write the bounding image of each row: sums of four values, shifted right.");
+        "rows"_a, "order"_a, "shift"_a, "bounds"_a,
+        "Write the bounding row of each row: sums of four values in that order, shifted right.");
 
     nb::enum_<Measure>(m, "Measure")
         .value("absolute_differences", Measure::absolute_differences)
@@ -191,11 +204,13 @@ NB_MODULE(_core, m) {
             "__init__",
             [](ScanOfArrays* self, In<std::uint8_t, nb::ndim<2>> rows, std::size_t width,
                Measure measure, std::uint8_t limit,
-               std::optional<In<std::uint8_t, nb::ndim<2>>> bounds, unsigned shift) {
-                new (self) ScanOfArrays(
-                    make_scan(std::move(rows), width, measure, limit, std::move(bounds), shift));
+               std::optional<In<std::uint8_t, nb::ndim<2>>> bounds,
+               std::optional<In<std::uint32_t, nb::ndim<1>>> order, unsigned shift) {
+                new (self) ScanOfArrays(make_scan(std::move(rows), width, measure, limit,
+                                                  std::move(bounds), std::move(order), shift));
             },
-            "rows"_a, "width"_a, "measure"_a, "limit"_a, "bounds"_a = nb::none(), "shift"_a = 0)
+            "rows"_a, "width"_a, "measure"_a, "limit"_a, "bounds"_a = nb::none(),
+            "order"_a = nb::none(), "shift"_a = 0)
         .def(
             "nearest",
             [](const ScanOfArrays& self, const AnyArray& queries, std::size_t k,

@@ -18,13 +18,16 @@ constexpr std::size_t seeds_per_k = 2;   // more seeds: a tighter first limit, d
 constexpr std::size_t first_piece = 64;  // rows compared before there is a limit
 constexpr std::size_t least_strip = 16;  // rows of which one is a seed, at the least
 
-void bounds_of_row(const std::uint8_t* row, std::size_t width, unsigned shift,
-                   std::uint8_t* image) {
-    for (std::size_t j = 0; j < width; j += bound_group) {
+void bounds_of_row(const std::uint8_t* row, std::size_t width, const Bounds& shape,
+                   std::uint8_t* bound) {
+    std::size_t j = 0, group = 0;
+    for (; j < width; ++group) {
         const std::size_t end = std::min(j + bound_group, width);
-        const unsigned sum = std::accumulate(row + j, row + end, 0u);
-        image[j / bound_group] = std::uint8_t(std::min(sum >> shift, 255u));
+        unsigned sum = 0;
+        for (; j < end; ++j) sum += row[shape.order[j]];
+        bound[group] = std::uint8_t(std::min(sum >> shape.shift, 255u));
     }
+    std::fill(bound + group, bound + shape.stride, std::uint8_t(0));
 }
 
 // Collects everything below a fixed limit.
@@ -102,19 +105,17 @@ struct ExactScan::Scratch {
     }
 };
 
-void make_bounds(const Rows& rows, unsigned shift, std::size_t stride, std::uint8_t* bounds) {
-    for (std::size_t i = 0; i < rows.count; ++i) {
-        std::fill_n(bounds + i * stride, stride, std::uint8_t(0));
-        bounds_of_row(rows.data + i * rows.stride, rows.width, shift, bounds + i * stride);
-    }
+void make_bounds(const Rows& rows, const Bounds& shape, std::uint8_t* bounds) {
+    for (std::size_t i = 0; i < rows.count; ++i)
+        bounds_of_row(rows.data + i * rows.stride, rows.width, shape, bounds + i * shape.stride);
 }
 
 ExactScan::Queries ExactScan::prepare(const Items& items) const {
     Queries queries{packed_rows(items, limit_, rows_.stride), {{}, 0}, items.count};
     if (bounds_.data) {
         queries.bounds = {std::vector<std::uint8_t>(items.count * bounds_.stride), bounds_.stride};
-        make_bounds({queries.rows.bytes.data(), items.count, rows_.width, rows_.stride},
-                    bounds_.shift, bounds_.stride, queries.bounds.bytes.data());
+        make_bounds({queries.rows.bytes.data(), items.count, rows_.width, rows_.stride}, bounds_,
+                    queries.bounds.bytes.data());
     }
     return queries;
 }
@@ -228,8 +229,7 @@ void ExactScan::nearest_of_one(const Items& item, std::size_t k, std::int64_t* s
     const Query query{scratch.query.data(), scratch.query.data() + rows_.stride};
     pack_rows(item, limit_, rows_.stride, scratch.query.data());
     if (bounds_.data)
-        make_bounds({query.row, 1, rows_.width, rows_.stride}, bounds_.shift, bounds_.stride,
-                    scratch.query.data() + rows_.stride);
+        bounds_of_row(query.row, rows_.width, bounds_, scratch.query.data() + rows_.stride);
     Nearest nearest(k);
     for (std::size_t first = 0; first < rows_.count; first += chunk)
         nearest_in_chunk(query, first, std::min(chunk, rows_.count - first), k, scratch, nearest);

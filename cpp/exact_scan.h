@@ -20,20 +20,22 @@ struct Rows {
     std::size_t stride;
 };
 
-// A shorter image of each row whose distance bounds the row's from below: byte g is
-// floor((sum of the values 4g .. 4g+3) / 2^shift), capped at 255. By the triangle inequality
+// A shorter row for each row, whose distance bounds the row's from below: byte g is
+// floor((sum of the values at order[4g .. 4g+3]) / 2^shift), capped at 255. By the triangle
+// inequality
 //     sum |x - y| >= 2^shift * sum |x' - y'| - (2^shift - 1) * groups,
-// so a row whose image is too far away need not be read. Without rows: no bounding.
+// so a row whose bounding row is too far away need not be read. Without data: no bounding.
 struct Bounds {
     const std::uint8_t* data = nullptr;
     std::size_t stride = 0;
+    const std::uint32_t* order = nullptr;  // a permutation of the values of a row
     unsigned shift = 0;
 };
 
 constexpr std::size_t bound_group = 4;  // values summed into one byte of a bounding row
 
-// Writes the bounding image of each row, `stride` bytes apart, zero-filled.
-void make_bounds(const Rows& rows, unsigned shift, std::size_t stride, std::uint8_t* bounds);
+// Writes the bounding row of each row, `shape.stride` bytes apart, zero-filled.
+void make_bounds(const Rows& rows, const Bounds& shape, std::uint8_t* bounds);
 
 // All rows within a radius of each query: those of query q are at [offsets[q], offsets[q + 1]).
 struct Found {

@@ -157,13 +157,17 @@ __m256i load_values(const std::uint32_t* values) {
 }
 
 // Writes the numbers of the set bits, counted from `first`; returns the end of what is kept.
-// AVX2 has no compress: 64 comparisons are gathered in a word, whose bits are then taken off.
-// Where hits are rare, as they are once the limit has fallen, most words are zero.
+// AVX2 has no compress: 64 comparisons are gathered in a word, whose bits are then taken off,
+// four at a time, whether they are there or not: how many there are cannot be predicted.
 std::size_t append_bits(std::uint64_t word, std::size_t first, std::uint32_t* positions,
                         std::size_t kept) {
-    for (; word; word = _blsr_u64(word))
-        positions[kept++] = std::uint32_t(first + unsigned(_tzcnt_u64(word)));
-    return kept;
+    if (word == 0) return kept;
+    const std::size_t end = kept + std::size_t(_mm_popcnt_u64(word));
+    for (; kept < end; kept += 4) {
+        for (std::size_t j = 0; j < 4; ++j, word = _blsr_u64(word))
+            positions[kept + j] = std::uint32_t(first + std::size_t(_tzcnt_u64(word)));
+    }
+    return end;
 }
 
 std::size_t positions_below(const std::uint32_t* values, std::size_t count, std::uint32_t limit,
@@ -194,7 +198,6 @@ void bounding_differences_16(const std::uint8_t* rows, std::size_t count, const 
                              std::uint16_t* bounds) {
     const __m256i twice =
         _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(query)));
-    const __m256i ones = _mm256_set1_epi16(1);
     const __m256i order = _mm256_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15, 0,
                                            1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15);
     const auto eight_rows = [&](const std::uint8_t* row) {  // 0 2 4 6 | 1 3 5 7, 32 bits each
@@ -202,7 +205,9 @@ void bounding_differences_16(const std::uint8_t* rows, std::size_t count, const 
                                                _mm256_sad_epu8(load(row + 32), twice));
         const __m256i cd = _mm256_packus_epi32(_mm256_sad_epu8(load(row + 64), twice),
                                                _mm256_sad_epu8(load(row + 96), twice));
-        return _mm256_madd_epi16(_mm256_packus_epi32(ab, cd), ones);
+        const __m256i partial = _mm256_packus_epi32(ab, cd);
+        // Not vpmaddwd: it would wait for the unit that vpsadbw keeps busy.
+        return _mm256_srli_epi32(_mm256_add_epi16(partial, _mm256_slli_epi32(partial, 16)), 16);
     };
     std::size_t i = 0;
     for (; i + 16 <= count; i += 16) {

@@ -130,6 +130,8 @@ def whole_bytes(array: npt.NDArray[Any], limit: int, what: str) -> npt.NDArray[n
     NotSupported
         For fractions: they would have to be rounded.
     """
+    if array.dtype == np.uint8 and array.max(initial=0) <= limit:
+        return array
     if array.dtype.kind == "f":
         _refuse(array, ~np.isfinite(array), "must be finite", "Remove or replace them.", what)
     _refuse(

@@ -1,0 +1,154 @@
+"""Exact search beside NumPy, scikit-learn and faiss: the digits (L1) and packed bits (Hamming).
+
+Every answer is compared with an integer oracle before anything is timed.
+"""
+
+from __future__ import annotations
+
+import harness
+import numpy as np
+import numpy.typing as npt
+from sklearn.neighbors import NearestNeighbors
+
+import lookalike
+from lookalike import datasets
+
+INDEXED = 1500
+BIT_ROWS, BITS, BIT_QUERIES = 1_000_000, 256, 50
+
+
+def digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    images = datasets.digits().images.astype(np.uint8).reshape(-1, 64)
+    return images[:INDEXED], images[INDEXED:]
+
+
+def l1_oracle(
+    base: npt.NDArray[np.uint8], queries: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    distances = np.abs(queries[:, None].astype(np.int64) - base[None]).sum(axis=2)
+    return distances.argmin(axis=1), distances.min(axis=1)
+
+
+def bench_digits(rounds: int) -> list[harness.Timing]:
+    """L1 top-1 over 1,500 digits of 64 pixels, 297 queries."""
+    base, queries = digits()
+    ids, distances = l1_oracle(base, queries)
+    index = lookalike.Index("l1", value_range=16)
+    index.add(base)
+    plain = lookalike.Index("l1", value_range=16)
+    plain.add(base)
+    hits = index.search(queries, k=1)
+    assert (hits.ids[:, 0] == ids).all()
+    assert (hits.distances[:, 0] == distances).all()
+    single = list(queries)
+    for query, nearest in zip(single, ids, strict=True):
+        assert index.search(query, k=1).ids[0] == nearest
+
+    wide = base.astype(np.int16)
+
+    def numpy_one(query: npt.NDArray[np.uint8]) -> int:
+        return int(np.abs(wide - query).sum(axis=1).argmin())
+
+    brute = NearestNeighbors(n_neighbors=1, algorithm="brute", metric="manhattan").fit(base)
+    programs = [
+        ("lookalike, batch", lambda: index.search(queries, k=1), len(queries), "uint8"),
+        (
+            "lookalike, one call a query",
+            lambda: [index.search(query, k=1) for query in single],
+            len(queries),
+            "from Python",
+        ),
+        ("NumPy, one at a time", lambda: [numpy_one(q) for q in single], len(queries), "int16"),
+        ("scikit-learn brute, batch", lambda: brute.kneighbors(queries), len(queries), "float64"),
+    ]
+    programs += faiss_l1(base, queries, distances)
+    return harness.in_turns(programs, rounds=rounds)
+
+
+def faiss_l1(base, queries, distances):  # type: ignore[no-untyped-def]
+    try:
+        import faiss
+    except ImportError:
+        print("(faiss is not installed: its rows are missing)")
+        return []
+    faiss.omp_set_num_threads(1)
+    flat = faiss.IndexFlat(base.shape[1], faiss.METRIC_L1)
+    flat.add(base.astype(np.float32))
+    floats = queries.astype(np.float32)
+    assert (flat.search(floats, 1)[0][:, 0] == distances).all()
+    single = [query[None] for query in floats]
+    return [
+        ("faiss Flat, batch", lambda: flat.search(floats, 1), len(floats), "float32"),
+        (
+            "faiss Flat, one call a query",
+            lambda: [flat.search(query, 1) for query in single],
+            len(floats),
+            "float32, from Python",
+        ),
+    ]
+
+
+def bench_bits(rounds: int) -> list[harness.Timing]:
+    """Hamming top-10 and radius 31 over 1,000,000 codes of 256 bits, one query at a time."""
+    random = np.random.default_rng(0)
+    codes = random.integers(0, 256, (BIT_ROWS, BITS // 8), np.uint8)
+    queries = codes[random.choice(BIT_ROWS, BIT_QUERIES, replace=False)].copy()
+    queries[:, 0] ^= 0b10110
+    index = lookalike.Index("hamming")
+    index.add(codes)
+    single = list(queries)
+    for query in single[:5]:
+        exact = np.bitwise_count(codes ^ query).sum(axis=1, dtype=np.int64)
+        order = np.lexsort((np.arange(BIT_ROWS), exact))[:10]
+        assert (index.search(query, k=10).ids == order).all()
+    programs = [
+        ("lookalike, top-10", lambda: [index.search(q, k=10) for q in single], BIT_QUERIES, ""),
+        ("lookalike, top-10, batch", lambda: index.search(queries, k=10), BIT_QUERIES, ""),
+        ("lookalike, radius 31", lambda: [index.within(q, 31) for q in single], BIT_QUERIES, ""),
+    ]
+    programs += faiss_bits(codes, queries)
+    return harness.in_turns(programs, rounds=max(3, rounds // 3))
+
+
+def faiss_bits(codes, queries):  # type: ignore[no-untyped-def]
+    try:
+        import faiss
+    except ImportError:
+        return []
+    faiss.omp_set_num_threads(1)
+    flat = faiss.IndexBinaryFlat(BITS)
+    flat.add(codes)
+    single = [query[None] for query in queries]
+    return [
+        ("faiss BinaryFlat, top-10", lambda: [flat.search(q, 10) for q in single], len(single), ""),
+        ("faiss BinaryFlat, top-10, batch", lambda: flat.search(queries, 10), len(single), ""),
+        (
+            "faiss BinaryFlat, radius 31",
+            lambda: [flat.range_search(q, 32) for q in single],
+            len(single),
+            "its radius excludes the boundary, hence 32",
+        ),
+    ]
+
+
+def main() -> None:
+    options = harness.arguments(__doc__ or "")
+    harness.pin_to_one_core()
+    print(f"Exact search. {harness.machine()}.")
+    tables = {
+        "Digits: L1, top-1, 1,500 x 64": bench_digits(options.rounds),
+        "Bits: Hamming, 1,000,000 x 256": bench_bits(options.rounds),
+    }
+    for title, timings in tables.items():
+        harness.print_table(title, timings, timings[0].name)
+    one = next(t for t in tables["Bits: Hamming, 1,000,000 x 256"] if t.name == "lookalike, top-10")
+    print(
+        f"\nA single Hamming query reads {BIT_ROWS * BITS / 8 / 1e6:.0f} MB: "
+        f"{BIT_ROWS * BITS / 8 / one.microseconds / 1e3:.1f} GB/s."
+    )
+    if options.json:
+        harness.print_json(tables)
+
+
+if __name__ == "__main__":
+    main()
