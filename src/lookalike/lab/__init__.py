@@ -1,0 +1,1 @@
+"""The course session on locality-sensitive hashing that lookalike grew from."""
