@@ -61,7 +61,7 @@ def bench_digits(rounds: int) -> list[harness.Timing]:
         return int(np.abs(wide - query).sum(axis=1).argmin())
 
     brute = NearestNeighbors(n_neighbors=1, algorithm="brute", metric="manhattan").fit(base)
-    programs = [
+    programs: list[harness.Program] = [
         ("lookalike, batch", lambda: index.search(queries, k=1), len(queries), "uint8"),
         (
             "lookalike, one call a query",
@@ -76,7 +76,9 @@ def bench_digits(rounds: int) -> list[harness.Timing]:
     return harness.in_turns(programs, rounds=rounds)
 
 
-def faiss_l1(base, queries, distances):  # type: ignore[no-untyped-def]
+def faiss_l1(
+    base: npt.NDArray[np.uint8], queries: npt.NDArray[np.uint8], distances: npt.NDArray[np.int64]
+) -> list[harness.Program]:
     try:
         import faiss
     except ImportError:
@@ -112,7 +114,7 @@ def bench_bits(rounds: int) -> list[harness.Timing]:
         exact = np.bitwise_count(codes ^ query).sum(axis=1, dtype=np.int64)
         order = np.lexsort((np.arange(BIT_ROWS), exact))[:10]
         assert (index.search(query, k=10).ids == order).all()
-    programs = [
+    programs: list[harness.Program] = [
         ("lookalike, top-10", each(single, lambda q: index.search(q, k=10)), BIT_QUERIES, ""),
         ("lookalike, top-10, batch", lambda: index.search(queries, k=10), BIT_QUERIES, ""),
         ("lookalike, radius 31", each(single, lambda q: index.within(q, 31)), BIT_QUERIES, ""),
@@ -121,7 +123,9 @@ def bench_bits(rounds: int) -> list[harness.Timing]:
     return harness.in_turns(programs, rounds=max(3, rounds // 3))
 
 
-def faiss_bits(codes, queries):  # type: ignore[no-untyped-def]
+def faiss_bits(
+    codes: npt.NDArray[np.uint8], queries: npt.NDArray[np.uint8]
+) -> list[harness.Program]:
     try:
         import faiss
     except ImportError:

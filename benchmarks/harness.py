@@ -35,6 +35,9 @@ class Timing:
     note: str = ""
 
 
+Program = tuple[str, Callable[[], object], int, str]  # name, call, queries it answers, note
+
+
 def pin_to_one_core() -> None:
     """Stay on the last core that this process may use, where the system can do that."""
     if hasattr(os, "sched_setaffinity"):
@@ -56,15 +59,12 @@ def machine() -> str:
 
 
 def in_turns(
-    programs: Sequence[tuple[str, Callable[[], object], int, str]],
+    programs: Sequence[Program],
     *,
     rounds: int = 15,
     least_seconds: float = 0.02,
 ) -> list[Timing]:
-    """Time programs A B C A B C ..., so that a slow moment of the machine hits all of them.
-
-    Each program is (name, call, queries answered by one call, note).
-    """
+    """Time programs A B C A B C ..., so that a slow moment of the machine hits all of them."""
     repeats = []
     for _, call, _, _ in programs:
         call()  # warm up
@@ -85,14 +85,14 @@ def in_turns(
 
 
 def print_table(title: str, timings: Sequence[Timing], reference: str) -> None:
-    """Print a Markdown table; the last column is the reference's time over the row's."""
+    """Print a Markdown table with each row's time as a multiple of the reference's."""
     base = next(t.microseconds for t in timings if t.name == reference)
     print(f"\n### {title}\n")
-    print(f"| program | us a query, median (least to most) | {reference} / this | |")
+    print(f"| program | us a query, median (least to most) | times {reference} | |")
     print("|---|---:|---:|---|")
     for t in timings:
         spread = f"{t.microseconds:,.2f} ({t.least:,.2f} to {t.most:,.2f})"
-        print(f"| {t.name} | {spread} | {base / t.microseconds:,.2f} | {t.note} |")
+        print(f"| {t.name} | {spread} | {t.microseconds / base:,.2f} | {t.note} |")
 
 
 def arguments(description: str) -> argparse.Namespace:

@@ -26,6 +26,7 @@ std::uint64_t key_of(const std::uint64_t* code, std::size_t words) {
 }
 
 constexpr unsigned most_cell_bits = 26;
+constexpr std::size_t most_inserted = 32;  // rows of a cell that are sorted by insertion
 
 }  // namespace
 
@@ -73,12 +74,17 @@ void BucketTable::sort_cells(const std::uint64_t* codes, std::vector<Entry>& ent
     };
     for (std::size_t i = 1; i < entries.size(); ++i) {
         if (!before(entries[i], entries[i - 1])) continue;
-        // Rare: a cell with several codes, not in order.
         const std::size_t c = cell(entries[i].key);
-        const auto begin = entries.begin() + directory_[c];
-        const auto end = entries.begin() + directory_[c + 1];
-        std::sort(begin, end, before);
-        i = directory_[c + 1] - 1;
+        if (directory_[c + 1] - directory_[c] > most_inserted) {
+            std::sort(entries.begin() + directory_[c], entries.begin() + directory_[c + 1], before);
+            i = directory_[c + 1] - 1;
+            continue;
+        }
+        const Entry entry = entries[i];  // by insertion: earlier cells hold smaller keys
+        std::size_t place = i;
+        for (; place > 0 && before(entry, entries[place - 1]); --place)
+            entries[place] = entries[place - 1];
+        entries[place] = entry;
     }
 }
 
