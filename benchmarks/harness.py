@@ -13,7 +13,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -103,7 +103,7 @@ def arguments(description: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def print_json(tables: dict[str, Sequence[Timing]]) -> None:
+def print_json(tables: Mapping[str, Sequence[Timing]]) -> None:
     """Print all tables as one JSON object."""
     json.dump(
         {title: [asdict(t) for t in timings] for title, timings in tables.items()}, sys.stdout

@@ -26,7 +26,7 @@ class PlainLsh:
         self.data = np.load(path, allow_pickle=False)
         self.lists = lists
         hashbits = np.random.RandomState(12345).randint(1024, size=(m, k))
-        self.hashbits: Sequence[Any] = hashbits.tolist() if lists else hashbits
+        self.hashbits: Any = hashbits.tolist() if lists else hashbits
         self.hashes: list[dict[str, list[int]]] = [{} for _ in range(m)]
         for number in range(INDEXED):
             pixels = self._pixels(self.data[number])
