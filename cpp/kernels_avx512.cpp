@@ -1,9 +1,12 @@
 // The AVX-512 level: 64 bytes at a time, masks instead of tails.
 // level: avx512
 // processors: x86_64 AMD64 amd64
-// flags: -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512vbmi2 -mavx512vpopcntdq
-// -mbmi -mbmi2 -mpopcnt -mlzcnt
+// flags: -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512vbmi2 -mavx512vpopcntdq -mbmi -mbmi2 -mpopcnt -mlzcnt -Wno-uninitialized -Wno-maybe-uninitialized
+#ifdef LOOKALIKE_EMULATE  // to test this file on a CPU without AVX-512 (see .ci/emulate)
+#include "emulate_avx512.h"
+#else
 #include <immintrin.h>
+#endif
 
 #include "kernels.h"
 
@@ -246,9 +249,13 @@ std::size_t least_bound(const std::uint16_t* bounds, std::size_t count) {
     }
 }
 
+#ifdef LOOKALIKE_EMULATE
+const char* const features[] = {"avx2", "popcnt", nullptr};
+#else
 const char* const features[] = {"avx512f",    "avx512bw",    "avx512dq",        "avx512vl",
                                 "avx512vnni", "avx512vbmi2", "avx512vpopcntdq", "bmi",
                                 "bmi2",       "popcnt",      "lzcnt",           nullptr};
+#endif
 
 }  // namespace
 

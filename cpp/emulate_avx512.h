@@ -1,0 +1,101 @@
+// AVX-512 intrinsics on a CPU without them, to test kernels_avx512.cpp: SIMDe's, and plain
+// loops for the few that it lacks. Only for builds with LOOKALIKE_EMULATE; see .ci/emulate.
+#pragma once
+
+#include <x86/avx512.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace emulated {
+
+template <typename T>
+struct Lanes {
+    T of[64 / sizeof(T)];
+};
+
+template <typename T>
+Lanes<T> lanes_of(__m512i vector) {
+    Lanes<T> lanes;
+    __builtin_memcpy(&lanes, &vector, sizeof lanes);
+    return lanes;
+}
+
+template <typename T>
+__m512i vector_of(const Lanes<T>& lanes) {
+    __m512i vector;
+    __builtin_memcpy(&vector, &lanes, sizeof vector);
+    return vector;
+}
+
+// Reads only the lanes of the mask, as the instruction does.
+template <typename T>
+__m512i masked_load(__m512i otherwise, std::uint64_t mask, const void* memory) {
+    Lanes<T> lanes = lanes_of<T>(otherwise);
+    for (std::size_t i = 0; i < 64 / sizeof(T); ++i)
+        if (mask >> i & 1)
+            __builtin_memcpy(&lanes.of[i], static_cast<const T*>(memory) + i, sizeof(T));
+    return vector_of(lanes);
+}
+
+template <typename T, typename Compare>
+std::uint64_t masked_compare(std::uint64_t mask, __m512i a, __m512i b, Compare compare) {
+    const Lanes<T> x = lanes_of<T>(a), y = lanes_of<T>(b);
+    std::uint64_t result = 0;
+    for (std::size_t i = 0; i < 64 / sizeof(T); ++i)
+        result |= std::uint64_t(compare(x.of[i], y.of[i])) << i;
+    return result & mask;
+}
+
+inline bool less(std::uint32_t a, std::uint32_t b) {
+    return a < b;
+}
+inline bool equal(std::uint32_t a, std::uint32_t b) {
+    return a == b;
+}
+
+inline __m512i mm512_maskz_loadu_epi8(__mmask64 mask, const void* memory) {
+    return masked_load<std::uint8_t>(_mm512_setzero_si512(), mask, memory);
+}
+inline __m512i mm512_maskz_loadu_epi16(__mmask32 mask, const void* memory) {
+    return masked_load<std::uint16_t>(_mm512_setzero_si512(), mask, memory);
+}
+inline __m512i mm512_mask_loadu_epi16(__m512i otherwise, __mmask32 mask, const void* memory) {
+    return masked_load<std::uint16_t>(otherwise, mask, memory);
+}
+inline __m512i mm512_maskz_loadu_epi32(__mmask16 mask, const void* memory) {
+    return masked_load<std::uint32_t>(_mm512_setzero_si512(), mask, memory);
+}
+inline __m512i mm512_maskz_loadu_epi64(__mmask8 mask, const void* memory) {
+    return masked_load<std::uint64_t>(_mm512_setzero_si512(), mask, memory);
+}
+inline __mmask16 mm512_mask_cmplt_epu32_mask(__mmask16 mask, __m512i a, __m512i b) {
+    return __mmask16(masked_compare<std::uint32_t>(mask, a, b, less));
+}
+inline __mmask32 mm512_mask_cmplt_epu16_mask(__mmask32 mask, __m512i a, __m512i b) {
+    return __mmask32(masked_compare<std::uint16_t>(mask, a, b, less));
+}
+inline __mmask32 mm512_mask_cmpeq_epu16_mask(__mmask32 mask, __m512i a, __m512i b) {
+    return __mmask32(masked_compare<std::uint16_t>(mask, a, b, equal));
+}
+inline __m128i mm512_cvtepi64_epi16(__m512i wide) {
+    const Lanes<std::uint64_t> lanes = lanes_of<std::uint64_t>(wide);
+    std::uint16_t narrow[8];
+    for (std::size_t i = 0; i < 8; ++i) narrow[i] = std::uint16_t(lanes.of[i]);
+    __m128i vector;
+    __builtin_memcpy(&vector, narrow, sizeof vector);
+    return vector;
+}
+
+}  // namespace emulated
+
+// The compiler declares these names too, for targets that have the instructions.
+#define _mm512_maskz_loadu_epi8 emulated::mm512_maskz_loadu_epi8
+#define _mm512_maskz_loadu_epi16 emulated::mm512_maskz_loadu_epi16
+#define _mm512_mask_loadu_epi16 emulated::mm512_mask_loadu_epi16
+#define _mm512_maskz_loadu_epi32 emulated::mm512_maskz_loadu_epi32
+#define _mm512_maskz_loadu_epi64 emulated::mm512_maskz_loadu_epi64
+#define _mm512_mask_cmplt_epu32_mask emulated::mm512_mask_cmplt_epu32_mask
+#define _mm512_mask_cmplt_epu16_mask emulated::mm512_mask_cmplt_epu16_mask
+#define _mm512_mask_cmpeq_epu16_mask emulated::mm512_mask_cmpeq_epu16_mask
+#define _mm512_cvtepi64_epi16 emulated::mm512_cvtepi64_epi16
