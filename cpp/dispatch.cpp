@@ -60,12 +60,6 @@ std::atomic<const Kernels*>& active() {
     return level;
 }
 
-std::string joined(const std::vector<std::string>& names) {
-    std::string text;
-    for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-    return text;
-}
-
 }  // namespace
 
 const Kernels& kernels() {
@@ -90,14 +84,11 @@ void force_level(const std::string& name) {
         if (name != level->name) continue;
         const std::string missing = missing_feature(*level);
         if (!missing.empty())
-            throw std::invalid_argument(
-                "CPU level '" + name + "' needs the feature " + missing +
-                ", which this processor lacks; usable here: " + joined(usable_levels()));
+            throw std::invalid_argument("this processor lacks " + missing + ", which it needs");
         active().store(level, std::memory_order_release);
         return;
     }
-    throw std::invalid_argument("CPU level '" + name + "' does not exist in this build; it has: " +
-                                joined(compiled_levels()));
+    throw std::invalid_argument("this build does not have it");
 }
 
 }  // namespace lookalike

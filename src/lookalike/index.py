@@ -215,7 +215,7 @@ class Index:
         InvalidInput
             For a wrong query, k, id or number of threads.
         """
-        if type(k) is not int or k < 1 or type(threads) is not int or threads < 1:
+        if type(k) is not int or k < 1 or type(threads) is not int or threads != 1:
             k, threads = arrays.positive_integer(k, "k"), _threads(threads)
         if id is not None or exclude is not None:
             return self._search_without(query, k, id, exclude, threads)
@@ -304,11 +304,15 @@ class Index:
     # ---- inside
 
     def _check_ranges(self, value_range: int | None, width_bits: int | None) -> None:
-        wrong = "value_range" if self.metric == "hamming" else "width_bits"
-        if (value_range if self.metric == "hamming" else width_bits) is not None:
+        wrong, given = (
+            ("value_range", value_range)
+            if self.metric == "hamming"
+            else ("width_bits", width_bits)
+        )
+        if given is not None:
             raise InvalidInput(
-                f"{wrong} does not apply to metric {self.metric!r}; it must be left out. "
-                "value_range is for 'l1', width_bits for 'hamming'."
+                f"{wrong} must be left out for metric {self.metric!r}, to which it does not "
+                f"apply; got {given!r}. value_range is for 'l1', width_bits for 'hamming'."
             )
 
     def _items(self, query: npt.ArrayLike | None) -> tuple[npt.NDArray[np.uint8], int | None]:
@@ -430,7 +434,7 @@ def _recall_of(recall: float | None, bits: int | None, tables: int | None) -> fl
 
 
 def _threads(threads: int) -> int:
-    return threads if threads == 1 else arrays.positive_integer(threads, "threads", _MOST_THREADS)
+    return arrays.positive_integer(threads, "threads", _MOST_THREADS)
 
 
 def _empty_index() -> InvalidInput:

@@ -71,7 +71,7 @@ def metric_named(name: str) -> Metric:
     works = " or ".join(repr(known) for known in METRICS)
     if name in _PLANNED:
         raise NotSupported(
-            f"metric {name!r} is not there yet; this version expects {works}. "
-            "For pixel images use 'l1', for packed bits 'hamming'."
+            f"metric must be {works} in this version; got {name!r}, which is planned. For pixel "
+            "images use 'l1', for packed bits 'hamming'."
         )
     raise InvalidInput(f"metric must be {works}; got {name!r}. Choose one of those.")

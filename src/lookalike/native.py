@@ -72,7 +72,8 @@ def _force(name: str, asked_by: str) -> None:
         _core.force_level(name)
     except ValueError as refusal:
         raise InvalidInput(
-            f"{asked_by} asked for CPU level {name!r}; {refusal}. Choose one of those."
+            f"{asked_by} must name a CPU level that can run here: "
+            f"{', '.join(_core.usable_levels())}; got {name!r}: {refusal}. Choose one of those."
         ) from None
 
 

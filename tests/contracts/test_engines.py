@@ -1,0 +1,229 @@
+"""Every engine under the one contract of ``engines/engine.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from lookalike.engines.engine import Engine
+from lookalike.engines.exact import ExactEngine
+from lookalike.engines.rows import Rows
+from lookalike.engines.tables import TablesEngine
+from lookalike.hashing.bit_sampling import BitSampling
+from lookalike.hashing.family import HashFunctions
+from lookalike.metrics import METRICS
+
+Bytes = npt.NDArray[np.uint8]
+WIDTH, RANGE = 40, 20
+
+
+def rows_of(vectors: Bytes) -> Rows:
+    rows = Rows(vectors.shape[1], 16, 255)
+    rows.append(np.ascontiguousarray(vectors))
+    return rows
+
+
+def functions(tables: int, bits: int, width: int = WIDTH) -> HashFunctions:
+    return BitSampling(width, RANGE).draw(3, tables=tables, bits=bits)
+
+
+ENGINES: dict[str, Callable[[Bytes], Engine]] = {
+    "exact": lambda v: ExactEngine(rows_of(v), METRICS["l1"]),
+    "exact with bounds": lambda v: ExactEngine(rows_of(v), METRICS["l1"], bounding=True),
+    "exact without": lambda v: ExactEngine(rows_of(v), METRICS["l1"], bounding=False),
+    "tables of one bit": lambda v: TablesEngine(
+        rows_of(v), METRICS["l1"], functions(6, 1, v.shape[1])
+    ),
+    "tables": lambda v: TablesEngine(rows_of(v), METRICS["l1"], functions(8, 12, v.shape[1])),
+    "tables of long codes": lambda v: TablesEngine(
+        rows_of(v), METRICS["l1"], functions(5, 130, v.shape[1])
+    ),
+}
+
+
+@pytest.fixture(params=ENGINES)
+def build(request: pytest.FixtureRequest) -> Callable[[Bytes], Engine]:
+    return ENGINES[request.param]
+
+
+@pytest.fixture(scope="module")
+def vectors() -> Bytes:
+    random = np.random.default_rng(1)
+    distinct = random.integers(0, RANGE + 1, (400, WIDTH), np.uint8)
+    near = np.clip(distinct[:100].astype(int) + random.integers(-1, 2, (100, WIDTH)), 0, RANGE)
+    return np.concatenate([distinct, near.astype(np.uint8), distinct[:50]])
+
+
+def exact_distances(vectors: Bytes, query: Bytes) -> npt.NDArray[np.int64]:
+    return np.abs(vectors.astype(np.int64) - query).sum(axis=1)
+
+
+def test_results_are_the_nearest_candidates_in_order(
+    build: Callable[[Bytes], Engine], vectors: Bytes
+) -> None:
+    engine = build(vectors)
+    queries = np.ascontiguousarray(vectors[::37])
+    offsets, candidates = engine.candidates(queries, 1)
+    for k in (1, 7, 700):
+        slots, distances = engine.nearest(queries, len(queries), k, 1)
+        for q, query in enumerate(queries):
+            mine = candidates[offsets[q] : offsets[q + 1]]
+            exact = exact_distances(vectors, query)[mine]
+            order = np.lexsort((mine, exact))[:k]
+            assert (slots[q, : len(order)] == mine[order]).all()
+            assert (distances[q, : len(order)] == exact[order]).all()
+            assert (slots[q, len(order) :] == -1).all()
+            assert np.isinf(distances[q, len(order) :]).all()
+
+
+def test_candidates_ascend_without_repetition(
+    build: Callable[[Bytes], Engine], vectors: Bytes
+) -> None:
+    engine = build(vectors)
+    offsets, candidates = engine.candidates(np.ascontiguousarray(vectors[:20]), 1)
+    for q in range(20):
+        assert (np.diff(candidates[offsets[q] : offsets[q + 1]]) > 0).all()
+
+
+def test_copies_of_the_query_come_first_by_slot(
+    build: Callable[[Bytes], Engine], vectors: Bytes
+) -> None:
+    slots, distances = build(vectors).nearest(vectors[7], None, 2, 1)
+    assert slots.tolist() == [7, 507]
+    assert distances.tolist() == [0.0, 0.0]
+
+
+def test_radius_includes_the_boundary(build: Callable[[Bytes], Engine], vectors: Bytes) -> None:
+    engine = build(vectors)
+    query = vectors[3]
+    offsets, candidates = engine.candidates(query, 1)
+    exact = exact_distances(vectors, query)[candidates]
+    radius = int(np.sort(exact)[1:][0]) if len(exact) > 1 else 0
+    for r in (0.0, radius - 0.5, float(radius), radius + 0.5, np.inf):
+        found = engine.within(query, max(r, 0.0), 1)
+        assert set(found.slots.tolist()) == set(candidates[exact <= max(r, 0.0)].tolist())
+        assert (np.lexsort((found.slots, found.distances)) == np.arange(len(found.slots))).all()
+
+
+def test_any_number_of_threads_gives_one_result(
+    build: Callable[[Bytes], Engine], vectors: Bytes
+) -> None:
+    engine = build(vectors)
+    queries = np.ascontiguousarray(vectors[:60])
+    one = engine.nearest(queries, 60, 5, 1)
+    for threads in (2, 7):
+        for a, b in zip(one, engine.nearest(queries, 60, 5, threads), strict=True):
+            assert (a == b).all()
+        for a, b in zip(
+            engine.candidates(queries, 1), engine.candidates(queries, threads), strict=True
+        ):
+            assert (a == b).all()
+        for a, b in zip(
+            engine.within(queries, 60, 1), engine.within(queries, 60, threads), strict=True
+        ):
+            assert (a == b).all()
+
+
+def test_one_item_is_answered_like_a_batch_of_one(
+    build: Callable[[Bytes], Engine], vectors: Bytes
+) -> None:
+    engine = build(vectors)
+    for query in vectors[:30]:
+        batch = engine.nearest(query[None], 1, 9, 1)
+        alone = engine.nearest_of_one(query, 9)
+        assert alone is not None
+        for a, b in zip(batch, alone, strict=True):
+            assert (a[0] == b).all()
+        candidates = engine.candidates_of_one(query)
+        if candidates is not None:
+            assert (candidates == engine.candidates(query, 1)[1]).all()
+
+
+def test_what_the_core_cannot_read_is_left_to_the_caller(
+    build: Callable[[Bytes], Engine], vectors: Bytes
+) -> None:
+    engine = build(vectors)
+    item = vectors[0]
+    for strange in (
+        item[::-1],
+        item.astype(np.int16),
+        item.astype(">f8"),
+        item + 0.5,
+        item * np.nan,
+        item[:-1],
+        item.tolist(),
+    ):
+        assert engine.nearest_of_one(strange, 3) is None  # type: ignore[arg-type]
+
+
+def test_a_trace_tells_what_was_left_after_each_step(
+    build: Callable[[Bytes], Engine], vectors: Bytes
+) -> None:
+    engine = build(vectors)
+    steps = engine.trace(np.ascontiguousarray(vectors[5]), 4)
+    assert steps[-1].name == "verify"
+    assert [step.left for step in steps] == sorted([s.left for s in steps], reverse=True)
+    assert all(step.microseconds >= 0 for step in steps)
+    if isinstance(engine, TablesEngine):
+        assert [step.name for step in steps] == ["hash", "filter", "verify"]
+        assert steps[1].left == len(engine.candidates(vectors[5], 1)[1])
+
+
+@pytest.mark.parametrize("bits", [1, 2, 63, 64, 65, 128, 200])
+def test_candidates_are_the_union_of_equal_codes(
+    cpu_level: str, vectors: Bytes, bits: int
+) -> None:
+    drawn = functions(4, bits)
+    engine = TablesEngine(rows_of(vectors), METRICS["l1"], drawn)
+    stored = drawn.hash(vectors)
+    queries = np.ascontiguousarray(np.concatenate([vectors[:5], RANGE - vectors[:5]]))
+    asked = drawn.hash(queries)
+    offsets, candidates = engine.candidates(queries, 1)
+    for q in range(len(queries)):
+        equal = (stored == asked[:, q : q + 1]).all(axis=2).any(axis=0)
+        assert candidates[offsets[q] : offsets[q + 1]].tolist() == np.flatnonzero(equal).tolist()
+
+
+@pytest.mark.parametrize("bits", [3, 64, 100])
+def test_buckets_partition_the_rows_by_whole_codes(vectors: Bytes, bits: int) -> None:
+    drawn = functions(2, bits)
+    engine = TablesEngine(rows_of(vectors), METRICS["l1"], drawn)
+    for table, codes in enumerate(drawn.hash(vectors)):
+        distinct = len(np.unique(codes, axis=0))
+        sizes = engine.bucket_sizes(table)
+        assert len(sizes) == distinct
+        assert sizes.sum() == len(vectors)
+        assert (sizes > 0).all()
+
+
+def test_identical_rows_fill_one_bucket_without_becoming_quadratic() -> None:
+    # 200,000 squared comparisons would take minutes; sorting one bucket takes milliseconds.
+    vectors = np.full((200_000, 8), 5, np.uint8)
+    engine = TablesEngine(rows_of(vectors), METRICS["l1"], functions(3, 20, 8))
+    assert engine.bucket_sizes(0).tolist() == [200_000]
+    slots, distances = engine.nearest(vectors[0], None, 3, 1)
+    assert slots.tolist() == [0, 1, 2]
+    assert distances.tolist() == [0, 0, 0]
+    exact = ExactEngine(rows_of(vectors), METRICS["l1"], bounding=True)
+    assert exact.nearest(vectors[0], None, 3, 1)[0].tolist() == [0, 1, 2]
+
+
+def test_bounding_is_chosen_where_it_saves_reading(digits: Bytes) -> None:
+    flat = np.ascontiguousarray(digits.reshape(-1, 64))
+    noise = np.random.default_rng(0).integers(0, 256, (2000, 64), np.uint8)
+    assert ExactEngine(rows_of(flat), METRICS["l1"]).bounding
+    assert not ExactEngine(rows_of(noise), METRICS["l1"]).bounding
+    assert not ExactEngine(rows_of(flat[:20]), METRICS["l1"]).bounding
+    assert not ExactEngine(rows_of(np.ascontiguousarray(flat[:, :20])), METRICS["l1"]).bounding
+
+
+def test_rows_added_later_are_not_seen(build: Callable[[Bytes], Engine], vectors: Bytes) -> None:
+    if build is ENGINES["exact"]:
+        rows = rows_of(vectors[:100])
+        engine = ExactEngine(rows, METRICS["l1"])
+        for _ in range(10):
+            rows.append(np.ascontiguousarray(vectors[100:200]))
+        assert engine.nearest(vectors[150], None, 1, 1)[0][0] < 100
