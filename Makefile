@@ -24,9 +24,11 @@ check: $(VENV)/.check ## format, lint, types, stub of the core, documents
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest -q tests/house
 
-bench: $(VENV)/.bench ## set up, and measure everything that the documents quote
-	$(VENV)/bin/python benchmarks/exact.py
-	$(VENV)/bin/python benchmarks/lab.py
+bench: $(VENV)/.bench ## set up, measure what the documents quote, write docs/benchmarks.md
+	@{ cat benchmarks/preface.md && \
+	  $(VENV)/bin/python benchmarks/exact.py && \
+	  $(VENV)/bin/python benchmarks/lab.py; } | tee build/benchmarks.md
+	mv build/benchmarks.md docs/benchmarks.md
 
 format: $(VENV)/.check ## rewrite all files in the house format
 	$(VENV)/bin/ruff format .

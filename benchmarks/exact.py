@@ -149,7 +149,7 @@ def faiss_bits(
 def main() -> None:
     options = harness.arguments(__doc__ or "")
     harness.pin_to_one_core()
-    print(f"Exact search. {harness.machine()}.")
+    print(f"\n## Exact search\n\n{harness.machine()}.")
     tables = {
         "Digits: L1, top-1, 1,500 x 64": bench_digits(options.rounds),
         "Bits: Hamming, 1,000,000 x 256": bench_bits(options.rounds),

@@ -57,7 +57,7 @@ def bench_candidates(rounds: int) -> list[harness.Timing]:
 def main() -> None:
     options = harness.arguments(__doc__ or "")
     harness.pin_to_one_core()
-    print(f"The lab. {harness.machine()}.")
+    print(f"\n## The lab\n\n{harness.machine()}.")
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "images.npy", datasets.digits().images)
         os.chdir(folder)

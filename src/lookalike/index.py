@@ -305,9 +305,7 @@ class Index:
 
     def _check_ranges(self, value_range: int | None, width_bits: int | None) -> None:
         wrong, given = (
-            ("value_range", value_range)
-            if self.metric == "hamming"
-            else ("width_bits", width_bits)
+            ("value_range", value_range) if self.metric == "hamming" else ("width_bits", width_bits)
         )
         if given is not None:
             raise InvalidInput(

@@ -58,7 +58,7 @@ def vectors() -> Bytes:
 
 
 def exact_distances(vectors: Bytes, query: Bytes) -> npt.NDArray[np.int64]:
-    return np.abs(vectors.astype(np.int64) - query).sum(axis=1)
+    return np.asarray(np.abs(vectors.astype(np.int64) - query).sum(axis=1))
 
 
 def test_results_are_the_nearest_candidates_in_order(
@@ -99,7 +99,7 @@ def test_copies_of_the_query_come_first_by_slot(
 def test_radius_includes_the_boundary(build: Callable[[Bytes], Engine], vectors: Bytes) -> None:
     engine = build(vectors)
     query = vectors[3]
-    offsets, candidates = engine.candidates(query, 1)
+    _, candidates = engine.candidates(query, 1)
     exact = exact_distances(vectors, query)[candidates]
     radius = int(np.sort(exact)[1:][0]) if len(exact) > 1 else 0
     for r in (0.0, radius - 0.5, float(radius), radius + 0.5, np.inf):
@@ -156,7 +156,7 @@ def test_what_the_core_cannot_read_is_left_to_the_caller(
         item[:-1],
         item.tolist(),
     ):
-        assert engine.nearest_of_one(strange, 3) is None  # type: ignore[arg-type]
+        assert engine.nearest_of_one(strange, 3) is None
 
 
 def test_a_trace_tells_what_was_left_after_each_step(
@@ -173,9 +173,7 @@ def test_a_trace_tells_what_was_left_after_each_step(
 
 
 @pytest.mark.parametrize("bits", [1, 2, 63, 64, 65, 128, 200])
-def test_candidates_are_the_union_of_equal_codes(
-    cpu_level: str, vectors: Bytes, bits: int
-) -> None:
+def test_candidates_are_the_union_of_equal_codes(cpu_level: str, vectors: Bytes, bits: int) -> None:
     drawn = functions(4, bits)
     engine = TablesEngine(rows_of(vectors), METRICS["l1"], drawn)
     stored = drawn.hash(vectors)

@@ -34,8 +34,8 @@ def bytes_of(kind: str, shape: tuple[int, int], seed: int) -> Bytes:
 def distances_of(measure: Measure, vectors: Bytes, queries: Bytes) -> npt.NDArray[np.int64]:
     if measure == BITS:
         different = vectors[None] ^ queries[:, None]
-        return np.unpackbits(different, axis=2).sum(axis=2, dtype=np.int64)
-    return np.abs(vectors[None].astype(np.int64) - queries[:, None]).sum(axis=2)
+        return np.asarray(np.unpackbits(different, axis=2).sum(axis=2, dtype=np.int64))
+    return np.asarray(np.abs(vectors[None].astype(np.int64) - queries[:, None]).sum(axis=2))
 
 
 def scan_of(measure: Measure, vectors: Bytes, *, bounding: bool = False) -> ExactScan:
@@ -45,7 +45,8 @@ def scan_of(measure: Measure, vectors: Bytes, *, bounding: bool = False) -> Exac
         return ExactScan(rows, width, measure, 255)
     order = np.random.default_rng(width).permutation(width).astype(np.uint32)
     shift = 2  # four values of 255 do not fit a byte otherwise
-    bounds = np.empty((len(rows), -(--(-width // 4) // 16) * 16), np.uint8)
+    groups = -(-width // 4)
+    bounds = np.empty((len(rows), -(-groups // 16) * 16), np.uint8)
     make_bounds(rows, order, shift, bounds)
     return ExactScan(rows, width, measure, 255, bounds, order, shift)
 
@@ -106,9 +107,7 @@ def test_many_chunks_keep_the_nearest_and_break_ties_by_slot(
 
 
 @pytest.mark.parametrize(("measure", "bounding"), VARIANTS)
-def test_threads_do_not_change_the_result(
-    cpu_level: str, measure: Measure, bounding: bool
-) -> None:
+def test_threads_do_not_change_the_result(cpu_level: str, measure: Measure, bounding: bool) -> None:
     vectors = bytes_of("random", (10_000, 64), seed=5)
     queries = bytes_of("random", (20, 64), seed=6)
     scan = scan_of(measure, vectors, bounding=bounding)
@@ -198,9 +197,7 @@ def test_bounds_that_are_capped_still_exclude_nothing_wrongly(cpu_level: str) ->
     assert len(slots) == 800
 
 
-def test_bounds_exclude_rows_without_changing_the_answer(
-    cpu_level: str, digits: Bytes
-) -> None:
+def test_bounds_exclude_rows_without_changing_the_answer(cpu_level: str, digits: Bytes) -> None:
     vectors = digits.reshape(-1, 64)
     plain, bounded = scan_of(L1, vectors[:1500]), scan_of(L1, vectors[:1500], bounding=True)
     queries = vectors[1500:]
