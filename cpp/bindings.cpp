@@ -119,6 +119,7 @@ ScanOfArrays make_scan(In<std::uint8_t, nb::ndim<2>> rows, std::size_t width, Me
     const std::size_t step = measure == Measure::differing_bits ? 8 : 16;
     require(width > 0 && width <= stride && stride % step == 0, "rows are not padded");
     require(count <= 0xFFFFFFFFu, "a scan holds at most 2^32 - 1 rows");
+    require(width <= 0x01000000u, "distances of rows longer than 2^24 do not fit 32 bits");
     Bounds bounding;
     if (bounds && order) {
         require(measure == Measure::absolute_differences, "only this measure has bounds");

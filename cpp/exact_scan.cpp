@@ -259,8 +259,13 @@ ScanWork ExactScan::nearest(const Items& items, std::size_t k, std::size_t threa
             for (std::size_t q = block * query_block; q < last_query; ++q)
                 nearest_in_chunk(queries[q], first, count, k, s, found[q * divisions + part]);
         }
+        if (divisions > 1) return;
+        for (std::size_t q = block * query_block; q < last_query; ++q) {
+            write_nearest(found[q].sorted(), k, slots + q * k, distances + q * k);
+            found[q] = Nearest(0);  // give the memory back as we go
+        }
     });
-    for (std::size_t q = 0; q < queries.count; ++q) {
+    for (std::size_t q = 0; divisions > 1 && q < queries.count; ++q) {
         Nearest& whole = found[q * divisions];
         for (std::size_t part = 1; part < divisions; ++part)
             whole.merge(found[q * divisions + part]);

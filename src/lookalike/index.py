@@ -219,7 +219,7 @@ class Index:
             k, threads = arrays.positive_integer(k, "k"), _threads(threads)
         if id is not None or exclude is not None:
             return self._search_without(query, k, id, exclude, threads)
-        engine = self._engine or self._settled()
+        engine = self._engine or self._settled(threads)
         if self._is_plain(query):
             found = engine.nearest_of_one(query, k)
             if found is not None:  # else the full check finds what is wrong, or converts
@@ -250,7 +250,7 @@ class Index:
             For a wrong query, or a radius that is negative or NaN.
         """
         radius = arrays.as_radius(radius)
-        engine = self._engine or self._settled()
+        engine = self._engine or self._settled(threads)
         items, count = self._items(query)
         found = engine.within(items, radius, _threads(threads))
         return Ranges(found.slots, found.distances, None if count is None else found.offsets)
@@ -270,7 +270,7 @@ class Index:
         ndarray of int64, or list of them for a batch
             Ascending. Every id, when the plan is exact search.
         """
-        engine = self._engine or self._settled()
+        engine = self._engine or self._settled(threads)
         if self._is_plain(query):
             found = engine.candidates_of_one(query)
             if found is not None:
@@ -334,14 +334,14 @@ class Index:
             and (self.width_bits is None or self._layout.may_be_plain(query))  # type: ignore[union-attr]
         )
 
-    def _settled(self) -> Engine:
+    def _settled(self, threads: int = 1) -> Engine:
         """The engine for what is stored now, built at first need."""
         with self._lock:
             if self._engine is None:
-                self._engine = self._built()
+                self._engine = self._built(_threads(threads))
             return self._engine
 
-    def _built(self) -> Engine:
+    def _built(self, threads: int) -> Engine:
         if not len(self) or self._rows is None:
             raise _empty_index()
         if self.bits is None or self.tables is None:
@@ -351,7 +351,7 @@ class Index:
         else:
             family = BitSampling(self.width_bits)
         functions = family.draw(self.seed, tables=self.tables, bits=self.bits)
-        return TablesEngine(self._rows, self._metric, functions)
+        return TablesEngine(self._rows, self._metric, functions, threads)
 
     def _known_ids(self, ids: npt.ArrayLike, what: str) -> npt.NDArray[np.int64]:
         array = arrays.as_array(ids, what)

@@ -23,7 +23,7 @@ from lookalike.engines.engine import (
     Slots,
     radius_below,
 )
-from lookalike.engines.rows import Rows
+from lookalike.engines.rows import Rows, aligned_rows
 from lookalike.metrics import Metric
 from lookalike.results import Step
 
@@ -118,7 +118,7 @@ class ExactEngine(Engine):
         shift = max(0, (_GROUP * largest).bit_length() - 8)
         groups = -(-self._width // _GROUP)
         order = _grouping(self._rows[:, : self._width])
-        bounds = np.empty((len(self._rows), -(-groups // 16) * 16), np.uint8)
+        bounds = aligned_rows(len(self._rows), -(-groups // 16) * 16)
         native.make_bounds(self._rows, order, shift, bounds)
         scan = native.ExactScan(
             self._rows, self._width, self._measure, self._limit, bounds, order, shift

@@ -9,9 +9,20 @@ import numpy.typing as npt
 
 from lookalike import native
 
-__all__ = ["Rows"]
+__all__ = ["Rows", "aligned_rows"]
 
 _FIRST_CAPACITY = 64
+_CACHE_LINE_BYTES = 64
+
+
+def aligned_rows(count: int, stride: int) -> npt.NDArray[np.uint8]:
+    """Memory for rows of bytes that starts at a cache line, not filled.
+
+    NumPy aligns to 16 bytes, so that a row of 64 bytes would mostly lie in two lines.
+    """
+    memory = np.empty(count * stride + _CACHE_LINE_BYTES, np.uint8)
+    start = -memory.__array_interface__["data"][0] % _CACHE_LINE_BYTES
+    return memory[start : start + count * stride].reshape(count, stride)
 
 
 class Rows:
@@ -76,6 +87,6 @@ class Rows:
     def _grow(self, needed: int) -> None:
         # The first batch is often the only one: it gets just its own room.
         capacity = needed if self._count == 0 else max(needed, 2 * self._count, _FIRST_CAPACITY)
-        memory = np.empty((capacity, self._stride), np.uint8)
+        memory = aligned_rows(capacity, self._stride)
         memory[: self._count] = self.array
         self._memory = memory
