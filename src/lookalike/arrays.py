@@ -23,6 +23,7 @@ __all__ = [
     "count_of",
     "packed_bits",
     "positive_integer",
+    "real_number",
     "whole_bytes",
 ]
 
@@ -44,6 +45,11 @@ def as_array(values: object, what: str) -> npt.NDArray[Any]:
     InvalidInput
         For ragged lists, objects, text, dates, complex numbers and a missing value.
     """
+    if isinstance(values, np.ma.MaskedArray):
+        raise InvalidInput(
+            f"{what} must be a plain array; got a masked one, whose mask would be lost. Fill it "
+            "with .filled(value), or leave the masked items out."
+        )
     try:
         array = np.asarray(values)
     except Exception as failure:
@@ -195,16 +201,20 @@ def as_radius(radius: object, what: str = "radius") -> float:
     InvalidInput
         Unless it is a number >= 0; infinity is allowed, NaN is not.
     """
-    try:
-        number = float(radius)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.nan
+    number = real_number(radius)
     if not number >= 0:  # phrased so that NaN fails as well
         raise InvalidInput(
             f"{what} must be a number >= 0, in units of the metric; got {radius!r}. "
             "Use 0 for exact copies."
         )
     return number
+
+
+def real_number(value: object) -> float:
+    """Return a number as a float, and NaN for whatever is no number, booleans included."""
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
+        return float(value)
+    return math.nan
 
 
 def positive_integer(value: object, what: str, most: int | None = None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from typing import Any, TypeGuard
 
@@ -26,6 +25,8 @@ __all__ = ["Index"]
 
 _DEFAULT_RECALL = 0.95
 _MOST_THREADS = 1024
+_MOST_HASHED = 65_536  # bits of a code, and tables
+_MOST_PADDED = 100_000  # neighbours that may be asked for although there are fewer items
 
 
 class Index:
@@ -73,8 +74,10 @@ class Index:
     ) -> None:
         self._metric = metric_named(metric)
         self.recall = _recall_of(recall, bits, tables)
-        self.bits = None if bits is None else arrays.positive_integer(bits, "bits")
-        self.tables = None if tables is None else arrays.positive_integer(tables, "tables")
+        self.bits = None if bits is None else arrays.positive_integer(bits, "bits", _MOST_HASHED)
+        self.tables = (
+            None if tables is None else arrays.positive_integer(tables, "tables", _MOST_HASHED)
+        )
         self._check_ranges(value_range, width_bits)
         self.value_range = (
             255 if value_range is None else arrays.positive_integer(value_range, "value_range", 255)
@@ -95,7 +98,8 @@ class Index:
         return 0 if self._rows is None else len(self._rows)
 
     def __contains__(self, id: object) -> bool:
-        return isinstance(id, (int, np.integer)) and 0 <= int(id) < len(self)
+        whole = isinstance(id, (int, np.integer)) and not isinstance(id, bool)
+        return whole and 0 <= int(id) < len(self)  # type: ignore[call-overload]
 
     def __repr__(self) -> str:
         shape = "" if self._item_shape is None else f" of shape {self._item_shape}"
@@ -215,8 +219,10 @@ class Index:
         InvalidInput
             For a wrong query, k, id or number of threads.
         """
-        if type(k) is not int or k < 1 or type(threads) is not int or threads != 1:
-            k, threads = arrays.positive_integer(k, "k"), _threads(threads)
+        if type(k) is not int or not 0 < k <= _MOST_PADDED:
+            k = self._wanted(k)
+        if type(threads) is not int or threads != 1:
+            threads = _threads(threads)
         if id is not None or exclude is not None:
             return self._search_without(query, k, id, exclude, threads)
         engine = self._engine or self._settled(threads)
@@ -249,10 +255,10 @@ class Index:
         InvalidInput
             For a wrong query, or a radius that is negative or NaN.
         """
-        radius = arrays.as_radius(radius)
+        radius, threads = arrays.as_radius(radius), _threads(threads)
         engine = self._engine or self._settled(threads)
         items, count = self._items(query)
-        found = engine.within(items, radius, _threads(threads))
+        found = engine.within(items, radius, threads)
         return Ranges(found.slots, found.distances, None if count is None else found.offsets)
 
     def candidates(
@@ -270,13 +276,14 @@ class Index:
         ndarray of int64, or list of them for a batch
             Ascending. Every id, when the plan is exact search.
         """
+        threads = _threads(threads)
         engine = self._engine or self._settled(threads)
         if self._is_plain(query):
             found = engine.candidates_of_one(query)
             if found is not None:
                 return found
         items, count = self._items(query)
-        offsets, slots = engine.candidates(items, _threads(threads))
+        offsets, slots = engine.candidates(items, threads)
         if count is None:
             return slots
         return np.split(slots, offsets[1:-1]) if count else []
@@ -290,7 +297,7 @@ class Index:
             The plan, and for each step how many vectors were left and the microseconds.
             ``print`` it, or take ``to_dict()``.
         """
-        k = arrays.positive_integer(k, "k")
+        k = self._wanted(k)
         items, count = self._items(query)
         if count is not None:
             raise InvalidInput(
@@ -326,6 +333,10 @@ class Index:
         count = self._layout.count(array, "query")
         return self._layout.rows(array, "query"), count
 
+    def _wanted(self, k: object) -> int:
+        """Check how many neighbours are wanted: results take memory, found or not."""
+        return arrays.positive_integer(k, "k", max(len(self), _MOST_PADDED))
+
     def _is_plain(self, query: object) -> TypeGuard[npt.NDArray[Any]]:
         """Whether a query is one item that the core may be able to read by itself."""
         return (
@@ -338,7 +349,7 @@ class Index:
         """The engine for what is stored now, built at first need."""
         with self._lock:
             if self._engine is None:
-                self._engine = self._built(_threads(threads))
+                self._engine = self._built(threads)
             return self._engine
 
     def _built(self, threads: int) -> Engine:
@@ -384,6 +395,7 @@ class Index:
                 raise InvalidInput(
                     "search must be given a query or an id; got both. Leave one out."
                 )
+            self._known_ids(id, "id")
             query = self.vectors(id)
             if query.ndim != len(self._item_shape or ()):
                 raise InvalidInput(
@@ -420,10 +432,7 @@ def _recall_of(recall: float | None, bits: int | None, tables: int | None) -> fl
         return None
     if recall is None:
         return _DEFAULT_RECALL
-    try:
-        number = float(recall)
-    except (TypeError, ValueError):
-        number = math.nan
+    number = arrays.real_number(recall)
     if not 0.0 < number <= 1.0:  # phrased so that NaN fails as well
         raise InvalidInput(
             f"recall must be in (0, 1]; got {recall!r}. 0.95 finds 19 of 20 true neighbours."

@@ -70,7 +70,7 @@ def set_cpu_level(name: str) -> None:
 def _force(name: str, asked_by: str) -> None:
     try:
         _core.force_level(name)
-    except ValueError as refusal:
+    except (TypeError, ValueError) as refusal:
         raise InvalidInput(
             f"{asked_by} must name a CPU level that can run here: "
             f"{', '.join(_core.usable_levels())}; got {name!r}: {refusal}. Choose one of those."

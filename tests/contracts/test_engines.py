@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from lookalike.engines.tables import TablesEngine
 from lookalike.hashing.bit_sampling import BitSampling
 from lookalike.hashing.family import HashFunctions
 from lookalike.metrics import METRICS
+from lookalike.native import BucketTables
 
 Bytes = npt.NDArray[np.uint8]
 WIDTH, RANGE = 40, 20
@@ -195,6 +197,24 @@ def test_buckets_partition_the_rows_by_whole_codes(vectors: Bytes, bits: int) ->
         assert len(sizes) == distinct
         assert sizes.sum() == len(vectors)
         assert (sizes > 0).all()
+
+
+def mixed(word: int) -> int:
+    """splitmix64's finaliser, as bucket_tables.cpp uses it."""
+    word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    word = (word ^ (word >> 27)) * 0x94D049BB133111EB % 2**64
+    return word ^ (word >> 31)
+
+
+def test_long_codes_whose_keys_collide_stay_in_buckets_of_their_own() -> None:
+    """The key of a code (c0, c1) is mixed((mixed(c0 + G) ^ c1) + G); this pair has one key."""
+    golden = 0x9E3779B97F4A7C15
+    first, other, second = 1, 2, 3
+    forged = second ^ mixed(first + golden) ^ mixed(other + golden)
+    codes = np.array([[[first, second], [other, forged], [first, second]]], np.uint64)
+    offsets, rows = BucketTables(codes, 1).buckets(0)
+    buckets = {tuple(rows[a:b].tolist()) for a, b in pairwise(offsets.tolist())}
+    assert buckets == {(0, 2), (1,)}
 
 
 def test_identical_rows_fill_one_bucket_without_becoming_quadratic() -> None:

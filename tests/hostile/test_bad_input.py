@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,10 +35,13 @@ def message_of(call: Callable[[], object], kind: type[LookalikeError] = InvalidI
     with pytest.raises(kind) as caught:
         call()
     message = str(caught.value)
-    assert "must" in message or "expects" in message or "needs" in message, message  # expected
-    assert "got" in message or "asked" in message or "which" in message, message  # what came
-    assert message.rstrip().endswith(".") or "pip install" in message, message  # what to do
-    assert message.count(". ") >= 1 or "; " in message, message
+    assert re.match(r"\S+ .*\b(must|needs|decide)\b", message), (
+        message
+    )  # what was asked for, and how
+    assert "; got " in message, message  # what came
+    remedy = re.split(r"\. (?=\w)", message)[-1]
+    assert remedy != message, message  # what to do: a sentence of its own
+    assert remedy.endswith("."), message
     return message
 
 
@@ -162,6 +166,26 @@ def test_a_first_batch_must_have_items(items: Any) -> None:
     assert index.item_shape is None
 
 
+@pytest.mark.parametrize(
+    ("metric", "bad", "good"),
+    [
+        ("l1", np.full((2, 3), 256), np.zeros((2, 5), np.uint8)),
+        ("l1", np.full((2, 3), np.nan), np.zeros((2, 2, 2), np.uint8)),
+        ("hamming", np.zeros((2, 3)), np.zeros((2, 5), np.bool_)),
+        ("hamming", np.zeros((2, 3, 4), np.uint8), np.zeros((2, 9), np.uint8)),
+    ],
+)
+def test_a_failed_first_batch_fixes_nothing(metric: str, bad: Any, good: Any) -> None:
+    index = Index(metric)
+    message_of(lambda: index.add(bad))
+    assert len(index) == 0
+    assert index.item_shape is None
+    assert index.width_bits is None
+    assert "nothing stored yet" in str(index.plan)
+    assert index.add(good).tolist() == [0, 1]
+    assert index.search(good[1], k=2).distances.tolist() == [0.0, 0.0]
+
+
 def test_an_empty_batch_is_no_error_and_fixes_the_shape() -> None:
     index = Index("l1")
     assert index.add(np.zeros((0, 8, 8), np.uint8)).tolist() == []
@@ -207,7 +231,7 @@ def test_identical_items_are_all_found(digits: npt.NDArray[np.uint8]) -> None:
         assert len(index.candidates(digits[0])) == 5000
 
 
-@pytest.mark.parametrize("k", [0, -1, True, 2.0, "3", None, 1.5])
+@pytest.mark.parametrize("k", [0, -1, True, 2.0, "3", None, 1.5, 100_001, 2**31, 2**63, 2**70])
 def test_k_must_be_a_whole_number_of_at_least_one(
     index: Index, digits: npt.NDArray[np.uint8], k: Any
 ) -> None:
@@ -215,11 +239,27 @@ def test_k_must_be_a_whole_number_of_at_least_one(
     assert "k must be a whole number" in message_of(lambda: index.explain(digits[0], k=k))
 
 
+def test_as_many_neighbours_as_items_may_be_asked_for() -> None:
+    index = Index("hamming")
+    index.add(np.zeros((100_002, 1), np.uint8))
+    assert index.search(np.zeros(1, np.uint8), k=100_002).ids[-1] == 100_001
+
+
+def test_a_masked_array_is_refused(index: Index, digits: npt.NDArray[np.uint8]) -> None:
+    masked = np.ma.masked_equal(digits[0], 0)
+    assert "masked" in message_of(lambda: index.search(masked))
+    assert "masked" in message_of(lambda: index.add(masked[None]))
+
+
+def test_candidates_check_their_threads(index: Index, digits: npt.NDArray[np.uint8]) -> None:
+    assert "threads" in message_of(lambda: index.candidates(digits[0], threads=0))
+
+
 def test_numpy_integers_are_whole_numbers(index: Index, digits: npt.NDArray[np.uint8]) -> None:
     assert index.search(digits[0], k=np.int64(3)).ids.shape == (3,)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("radius", [-1, -0.001, np.nan, "x", None, [1, 2]])
+@pytest.mark.parametrize("radius", [-1, -0.001, np.nan, "x", "3", True, None, [1, 2], 1j])
 def test_a_radius_must_be_a_number_from_zero(
     index: Index, digits: npt.NDArray[np.uint8], radius: Any
 ) -> None:
@@ -232,6 +272,14 @@ def test_threads_must_be_a_sensible_number(
 ) -> None:
     assert "threads" in message_of(lambda: index.search(digits[:2], threads=threads))
     assert "threads" in message_of(lambda: index.within(digits[:2], 3, threads=threads))
+
+
+@pytest.mark.parametrize("id", [-1, 200, 1.0, True, "1", 2**63])
+def test_an_unknown_member_has_no_neighbours(
+    index: Index, digits: npt.NDArray[np.uint8], id: Any
+) -> None:
+    assert "id must" in message_of(lambda: index.search(id=id))
+    unharmed(index, digits)
 
 
 @pytest.mark.parametrize("ids", [-1, 200, [3, 999], 1.5, [[0.5]], 2**63])
@@ -263,6 +311,9 @@ def test_explain_takes_one_item(index: Index, digits: npt.NDArray[np.uint8]) -> 
         ({"recall": 1.01}, "recall must be in (0, 1]"),
         ({"recall": np.nan}, "recall must be in (0, 1]"),
         ({"recall": "most"}, "recall must be in (0, 1]"),
+        ({"recall": "0.9"}, "recall must be in (0, 1]"),
+        ({"recall": True}, "recall must be in (0, 1]"),
+        ({"bits": 2**40, "tables": 1}, "bits must"),
         ({"value_range": 0}, "value_range must"),
         ({"value_range": 256}, "at most 255"),
         ({"width_bits": 64}, "must be left out"),

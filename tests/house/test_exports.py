@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import re
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +14,6 @@ MODULES = [
     for module in pkgutil.walk_packages(lookalike.__path__, "lookalike.")
     if not module.name.endswith(("_core", "__main__")) and not module.ispkg
 ]
-CPP = Path(__file__).parents[2] / "cpp"
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -51,18 +48,3 @@ def test_the_package_offers_exactly_what_it_says() -> None:
 @pytest.mark.parametrize("name", [n for n in lookalike.__all__ if not n.startswith("_")])
 def test_every_public_name_is_documented(name: str) -> None:
     assert getattr(lookalike, name).__doc__
-
-
-@pytest.mark.parametrize("path", sorted(CPP.glob("kernels_*.cpp")), ids=lambda p: p.name)
-def test_kernel_files_include_no_library_header(path: Path) -> None:
-    """An inline library function compiled with a level's flags might serve the whole library."""
-    included = set(re.findall(r"#include [<\"](.+)[>\"]", path.read_text()))
-    allowed = {"immintrin.h", "arm_neon.h", "kernels.h", "emulate_avx512.h"}
-    assert included <= allowed
-
-
-@pytest.mark.parametrize("path", sorted(CPP.glob("kernels_*.cpp")), ids=lambda p: p.name)
-def test_kernel_files_say_what_they_are_for(path: Path) -> None:
-    head = path.read_text().splitlines()[1:4]
-    assert [line.split(":")[0] for line in head] == ["// level", "// processors", "// flags"]
-    assert head[0] == f"// level: {path.stem.removeprefix('kernels_')}"

@@ -44,3 +44,12 @@ def test_whole_numbers_of_any_plain_type_are_stored(dtype: type) -> None:
     values = np.arange(140).reshape(2, 70)
     rows.append(values.astype(dtype))
     assert (rows.vectors == values).all()
+
+
+def test_an_empty_batch_adds_nothing() -> None:
+    rows = Rows(4, 16, 255)
+    rows.append(np.zeros((0, 4), np.uint8))
+    assert len(rows) == 0
+    rows.append(np.ones((2, 4), np.uint8))
+    rows.append(np.zeros((0, 4), np.uint8))
+    assert rows.vectors.tolist() == [[1] * 4] * 2
