@@ -84,11 +84,11 @@ def in_turns(
     ]
 
 
-def print_table(title: str, timings: Sequence[Timing], reference: str) -> None:
+def print_table(title: str, timings: Sequence[Timing], reference: str, per: str = "query") -> None:
     """Print a Markdown table with each row's time as a multiple of the reference's."""
     base = next(t.microseconds for t in timings if t.name == reference)
     print(f"\n### {title}\n")
-    print(f"| program | us a query, median (least to most) | times {reference} | |")
+    print(f"| program | us a {per}, median (least to most) | times {reference} | |")
     print("|---|---:|---:|---|")
     for t in timings:
         spread = f"{t.microseconds:,.2f} ({t.least:,.2f} to {t.most:,.2f})"

@@ -70,7 +70,8 @@ def main() -> None:
         seconds = time.perf_counter() - start
         os.chdir(tempfile.gettempdir())
     for title, timings in tables.items():
-        harness.print_table(title, timings, "lookalike")
+        per = "construction" if title.startswith("Construct") else "query"
+        harness.print_table(title, timings, "lookalike", per)
     print(f"\nThe worked sweep over {len(settings)} settings of k and m took {seconds:.2f} s.")
     if options.json:
         harness.print_json(tables)
