@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -29,6 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@cache
 def run_notebook(path: Path) -> str:
     """Execute a notebook in its own folder; return everything it printed."""
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
@@ -90,6 +93,27 @@ def test_the_script_prints_ten_lines_of_candidates(folder: Path) -> None:
     assert len(lines) == 12
 
 
+@pytest.mark.parametrize(
+    ("k", "there", "message"),
+    [
+        ("0", True, "k must be a whole number of at least 1; got 0. Give k as an int."),
+        ("20", False, "Change to the lab folder, or write one with: lookalike lab DIR"),
+    ],
+)
+def test_the_script_ends_with_a_message_and_no_traceback(
+    folder: Path, tmp_path: Path, k: str, there: bool, message: str
+) -> None:
+    shutil.copy(folder / "lsh.py", tmp_path)
+    done = subprocess.run(
+        [sys.executable, "lsh.py", "-k", k],
+        cwd=folder if there else tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(rf"lsh\.py: .*{re.escape(message)}\n", done.stderr)
+
+
 def test_the_command_writes_the_folder_and_says_so(tmp_path: Path) -> None:
     done = _lookalike("lab", str(tmp_path / "x"))
     assert done.returncode == 0
@@ -124,24 +148,54 @@ class _Bomb:
         return (Path.touch, (Path("executed"),))  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "text", "pickled", "flat"])
+def _archive(images: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, images=images)
+    return file.getvalue()
+
+
+def _saved(images: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, images)
+    return file.getvalue()
+
+
+_IMAGES = datasets.digits().images
+_WHOLE = _saved(_IMAGES)
+_NOT_AN_ARRAY = "must be a plain NumPy array of numbers; got a file that cannot be loaded as one"
+_TOO_FEW = "must hold at least 1500 images, shape (n, 8, 8); got"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(None, "it expected the digits there and found no such file", id="missing"),
+        pytest.param(b"", _NOT_AN_ARRAY, id="empty"),
+        pytest.param(_WHOLE[:40], _NOT_AN_ARRAY, id="truncated in its header"),
+        pytest.param(_WHOLE[:1000], _NOT_AN_ARRAY, id="truncated"),
+        pytest.param(_WHOLE[:-1], _NOT_AN_ARRAY, id="one byte short"),
+        pytest.param(b"not an array", _NOT_AN_ARRAY, id="text"),
+        pytest.param(pickle.dumps(_Bomb()), _NOT_AN_ARRAY, id="pickled"),
+        pytest.param(_WHOLE[:10] + b"{" * 118, _NOT_AN_ARRAY, id="header that never ends"),
+        pytest.param(
+            _WHOLE.replace(b"(1797, 8, 8), }     ", b"(%d, 8, 8), } " % 10**9, 1),
+            _NOT_AN_ARRAY,
+            id="more than memory holds",
+        ),
+        pytest.param(_archive(_IMAGES)[:2000], _NOT_AN_ARRAY, id="truncated archive"),
+        pytest.param(_archive(_IMAGES), f"{_TOO_FEW} NpzFile", id="archive"),
+        pytest.param(_saved(_IMAGES.reshape(-1, 64)), f"{_TOO_FEW} shape (1797, 64)", id="flat"),
+        pytest.param(_saved(_IMAGES[:1499]), f"{_TOO_FEW} shape (1499, 8, 8)", id="too few"),
+    ],
+)
 def test_damaged_images_are_refused_and_never_unpickled(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    whole = (folder / "images.npy").read_bytes()
-    path = tmp_path / "images.npy"
-    if damage == "empty":
-        path.write_bytes(b"")
-    elif damage == "truncated":
-        path.write_bytes(whole[:1000])
-    elif damage == "text":
-        path.write_text("not an array")
-    elif damage == "pickled":
-        path.write_bytes(pickle.dumps(_Bomb()))
-    elif damage == "flat":
-        np.save(path, np.zeros((1797, 64)))
-    with pytest.raises(UnreadableFile, match=r"images\.npy.*with: lookalike lab DIR"):
+    if content is not None:
+        (tmp_path / "images.npy").write_bytes(content)
+    pattern = rf"^lsh reads images\.npy.*{re.escape(message)}.* with: lookalike lab DIR$"
+    with pytest.raises(UnreadableFile, match=pattern):
         lsh(1, 1)
     assert not (tmp_path / "executed").exists()
 

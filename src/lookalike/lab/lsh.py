@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import time
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ import numpy.typing as npt
 from lookalike import arrays
 from lookalike.engines.rows import Rows
 from lookalike.engines.tables import TablesEngine
-from lookalike.errors import InvalidInput, UnreadableFile
+from lookalike.errors import InvalidInput, LookalikeError, UnreadableFile
 from lookalike.hashing.bit_sampling import threshold_functions
 from lookalike.metrics import METRICS
 
@@ -35,6 +36,7 @@ __all__ = ["lsh"]
 
 IMAGES = "images.npy"
 INDEXED = 1500  # images 0 .. 1499 are indexed
+LARGEST = 16  # value of a pixel
 
 
 class lsh:
@@ -73,7 +75,7 @@ class lsh:
         self.m = arrays.positive_integer(m, "m")
         self.data = _load_images()
         self.pixels = 64
-        self.maxval = 16
+        self.maxval = LARGEST
         self.imlen = self.pixels * self.maxval
         # A generator of its own, so that NumPy's global one is left alone.
         self.hashbits = np.random.RandomState(seed).randint(self.imlen, size=(m, k))
@@ -105,8 +107,9 @@ class lsh:
         indexed = np.ascontiguousarray(self.data[:INDEXED])
         try:
             rows.append(indexed)
-        except (TypeError, ValueError):  # the full check says what is wrong
-            rows.append(arrays.whole_bytes(arrays.as_array(indexed, IMAGES), 16, IMAGES))
+        except (TypeError, ValueError):  # the full check says what is wrong, or converts
+            anew = f"Write {IMAGES} anew with: lookalike lab DIR"
+            rows.append(_whole_pixels(indexed, "lsh.data", anew))
         self.engine = TablesEngine(rows, METRICS["l1"], functions)
 
     @cached_property
@@ -115,14 +118,14 @@ class lsh:
         tables: list[dict[str, list[int]]] = []
         for i in range(self.m):
             buckets: dict[str, list[int]] = {}
-            for code, number in zip(self._codes(i), range(INDEXED), strict=False):
+            for number, code in enumerate(self._codes(i)):
                 buckets.setdefault(code, []).append(number)
             tables.append(buckets)
         return tables
 
     def candidates(self, im: npt.ArrayLike) -> set[int]:
         """Return the numbers of the images that share a bucket with this one."""
-        found = self.engine.candidates_of_one(im)  # type: ignore[arg-type]
+        found = self.engine.candidates_of_one(im) if isinstance(im, np.ndarray) else None
         if found is None:  # not an array of whole numbers as it is: check, and convert
             found = self.engine.candidates(self._pixels(im), 1)[1]
         return set(found.tolist())
@@ -134,7 +137,7 @@ class lsh:
                 f"im must be one image of shape (8, 8) or (64,); got shape {image.shape}. "
                 "Take one of lsh.data."
             )
-        return arrays.whole_bytes(image, self.maxval, "im").ravel()
+        return _whole_pixels(image, "im", "Take one of lsh.data.").ravel()
 
     def _codes(self, i: int) -> list[str]:
         """Hash code i of every indexed image."""
@@ -143,26 +146,39 @@ class lsh:
         return [row.tobytes().decode() for row in np.where(bits, b"1", b"0")]
 
 
+def _whole_pixels(values: npt.ArrayLike, what: str, remedy: str) -> npt.NDArray[np.uint8]:
+    pixels = arrays.as_array(values, what)
+    wrong = ~np.isin(pixels, np.arange(LARGEST + 1))  # phrased so that NaN fails as well
+    if wrong.any():
+        raise InvalidInput(
+            f"{what} must hold whole numbers from 0 to {LARGEST}; got {wrong.sum()} of "
+            f"{pixels.size} values that are not, the first {pixels[wrong][0]}. {remedy}"
+        )
+    return pixels.astype(np.uint8)
+
+
 def _load_images() -> npt.NDArray[Any]:
     try:
-        images = np.load(IMAGES, allow_pickle=False)  # a pickle could run anything
+        with Path(IMAGES).open("rb") as file:
+            images = np.load(file, allow_pickle=False)  # a pickle could run anything
     except FileNotFoundError:
         raise UnreadableFile(
             f"lsh reads {IMAGES} in the working directory; it expected the digits there and found "
             "no such file. Change to the lab folder, or write one with: lookalike lab DIR"
         ) from None
-    except (OSError, ValueError, EOFError) as damage:
+    except Exception as damage:  # also TokenError, BadZipFile, MemoryError: by where the damage is
         raise UnreadableFile(
             f"lsh reads {IMAGES}, which must be a plain NumPy array of numbers; got a file that "
             f"cannot be loaded as one ({damage}). Write it anew with: lookalike lab DIR"
         ) from None
-    if not isinstance(images, np.ndarray) or images.ndim != 3 or images.shape[1:] != (8, 8):
-        shape = getattr(images, "shape", type(images).__name__)
+    shape = getattr(images, "shape", ())  # an archive of arrays has none
+    if shape[1:] != (8, 8) or len(images) < INDEXED:
+        got = f"shape {shape}" if shape else f"{type(images).__name__}"
         raise UnreadableFile(
-            f"lsh reads {IMAGES}, which must hold images of shape (n, 8, 8); got {shape}. Write it "
-            "anew with: lookalike lab DIR"
+            f"lsh reads {IMAGES}, which must hold at least {INDEXED} images, shape (n, 8, 8); got "
+            f"{got}. Write it anew with: lookalike lab DIR"
         )
-    return images
+    return images  # type: ignore[no-any-return]
 
 
 def main() -> None:
@@ -173,7 +189,10 @@ def main() -> None:
     options = parser.parse_args()
     print(f"k = {options.k}, m = {options.m}")
     start = time.perf_counter()
-    me = lsh(options.k, options.m)
+    try:
+        me = lsh(options.k, options.m)
+    except LookalikeError as error:
+        raise SystemExit(f"lsh.py: {error}") from None
     for number in range(INDEXED, INDEXED + 10):
         found = me.candidates(me.data[number])
         print("there are %4d candidates for image %4d" % (len(found), number))

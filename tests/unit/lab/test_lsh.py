@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,14 +117,48 @@ def test_an_image_may_be_flat_a_list_or_bytes() -> None:
         assert me.candidates(same) == expected
 
 
-@pytest.mark.parametrize(
-    "image",
-    [np.full((8, 8), 17.0), np.full((8, 8), -1.0), np.full((8, 8), np.nan), np.zeros((7, 8))],
-)
-def test_what_is_no_digit_is_refused(image: np.ndarray) -> None:
+@pytest.mark.parametrize("value", [17.0, -1.0, 0.5, np.nan, np.inf])
+def test_a_pixel_that_is_no_whole_number_from_0_to_16_is_refused(value: float) -> None:
     me = lsh(3, 1)
-    with pytest.raises(InvalidInput, match="im must"):
+    image = me.data[1500].copy()
+    image[3, 4] = value
+    expected = (
+        f"im must hold whole numbers from 0 to 16; got 1 of 64 values that are not, the first "
+        f"{value}. Take one of lsh.data."
+    )
+    with pytest.raises(InvalidInput, match=f"^{re.escape(expected)}$"):
         me.candidates(image)
+    with pytest.raises(InvalidInput, match=f"^{re.escape(expected)}$"):
+        me.hashcode(image, 0)
+
+
+@pytest.mark.parametrize("shape", [(7, 8), (2, 8, 8), (0,)])
+def test_another_shape_than_one_image_is_refused(shape: tuple[int, ...]) -> None:
+    expected = (
+        f"im must be one image of shape (8, 8) or (64,); got shape {shape}. Take one of lsh.data."
+    )
+    with pytest.raises(InvalidInput, match=f"^{re.escape(expected)}$"):
+        lsh(3, 1).candidates(np.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    "thing", [None, "seven", [[1, 2], [3]], np.ma.masked_array(np.zeros((8, 8)), mask=True)]
+)
+def test_what_is_no_array_of_numbers_is_refused(thing: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"^im must .*; got "):
+        lsh(3, 1).candidates(thing)
+
+
+@pytest.mark.parametrize("value", [17.0, 0.5, np.nan])
+def test_images_that_are_no_digits_are_refused(value: float) -> None:
+    me = lsh(3, 1)
+    me.data[1499, 0, 0] = value
+    expected = (
+        f"lsh.data must hold whole numbers from 0 to 16; got 1 of 96000 values that are not, the "
+        f"first {value}. Write images.npy anew with: lookalike lab DIR"
+    )
+    with pytest.raises(InvalidInput, match=f"^{re.escape(expected)}$"):
+        me.hash_all_images()
 
 
 @pytest.mark.parametrize(("k", "m"), [(0, 1), (1, 0), (2.0, 1), (-1, 1)])
@@ -167,7 +202,20 @@ def test_the_sweep_finds_everything_with_enough_tables() -> None:
     assert rows[1, 15].candidates == 1500
     assert rows[1, 15].mean_distance == rows[1, 15].exact_distance
     assert rows[40, 1].no_candidate > 0.5
+    assert all(row.python_us > 0 for row in rows.values())
     assert rows[40, 1].nearest_found < rows[40, 15].nearest_found < 1.0
+
+
+def test_distances_of_a_setting_are_means_over_the_same_queries() -> None:
+    (row,) = tasks.sweep(ks=(40,), ms=(1,))
+    me = lsh(40, 1)
+    pairs = [
+        (found[1], tasks.brute_force(me.data, image)[1])
+        for image in me.data[1500:]
+        if (found := tasks.lsh_search(me, image)) is not None
+    ]
+    assert row.no_candidate == pytest.approx(1 - len(pairs) / 297)
+    assert (row.mean_distance, row.exact_distance) == pytest.approx(np.mean(pairs, axis=0))
 
 
 def test_counted_candidates_surround_what_is_expected() -> None:
