@@ -89,7 +89,16 @@ inline __m128i mm512_cvtepi64_epi16(__m512i wide) {
 
 }  // namespace emulated
 
-// The compiler declares these names too, for targets that have the instructions.
+// The compiler declares these names too, some as macros, for targets that have the instructions.
+#undef _mm512_maskz_loadu_epi8
+#undef _mm512_maskz_loadu_epi16
+#undef _mm512_mask_loadu_epi16
+#undef _mm512_maskz_loadu_epi32
+#undef _mm512_maskz_loadu_epi64
+#undef _mm512_mask_cmplt_epu32_mask
+#undef _mm512_mask_cmplt_epu16_mask
+#undef _mm512_mask_cmpeq_epu16_mask
+#undef _mm512_cvtepi64_epi16
 #define _mm512_maskz_loadu_epi8 emulated::mm512_maskz_loadu_epi8
 #define _mm512_maskz_loadu_epi16 emulated::mm512_maskz_loadu_epi16
 #define _mm512_mask_loadu_epi16 emulated::mm512_mask_loadu_epi16

@@ -1,7 +1,7 @@
 // The AVX-512 level: 64 bytes at a time, masks instead of tails.
 // level: avx512
 // processors: x86_64 AMD64 amd64
-// flags: -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512vbmi2 -mavx512vpopcntdq -mbmi -mbmi2 -mpopcnt -mlzcnt -Wno-uninitialized -Wno-maybe-uninitialized
+// flags: -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512vbmi2 -mavx512vpopcntdq -mbmi -mbmi2 -mpopcnt -mlzcnt -Wno-unknown-warning-option -Wno-uninitialized -Wno-maybe-uninitialized
 #ifdef LOOKALIKE_EMULATE  // to test this file on a CPU without AVX-512 (see .ci/emulate)
 #include "emulate_avx512.h"
 #else
