@@ -159,9 +159,8 @@ void ExactScan::seed_limit(const std::uint8_t* query, std::size_t first, std::si
     std::uint32_t* distances = scratch.distances.data();
     distances_at(slots, strips, query, distances);
     scratch.verified += strips;
-    Nearest seeds(k);
-    for (std::size_t i = 0; i < strips; ++i) seeds.offer(distances[i], slots[i]);
-    nearest.lower_limit(limit_of_radius(key_distance(seeds.sorted()[k - 1])));
+    std::nth_element(distances, distances + (k - 1), distances + strips);
+    nearest.lower_limit(limit_of_radius(distances[k - 1]));
 }
 
 // Compares every row of the chunk with the query.

@@ -24,6 +24,7 @@ from lookalike.seeds import resolve_seed
 __all__ = ["Index"]
 
 _DEFAULT_RECALL = 0.95
+_UINT8 = np.dtype(np.uint8)  # looked up once: a search of few items takes microseconds
 _MOST_THREADS = 1024
 _MOST_HASHED = 65_536  # bits of a code, and tables
 _MOST_PADDED = 100_000  # neighbours that may be asked for although there are fewer items
@@ -230,6 +231,11 @@ class Index:
             found = engine.nearest_of_one(query, k)
             if found is not None:  # else the full check finds what is wrong, or converts
                 return Neighbors(*found)
+        if self._is_plain_batch(query):
+            try:
+                return Neighbors(*engine.nearest(query, len(query), k, threads))
+            except ValueError:  # the full check says what is wrong
+                pass
         items, count = self._items(query)
         return Neighbors(*engine.nearest(items, count, k, threads))
 
@@ -342,6 +348,16 @@ class Index:
         return (
             type(query) is np.ndarray
             and query.shape == self._item_shape
+            and (self.width_bits is None or self._layout.may_be_plain(query))  # type: ignore[union-attr]
+        )
+
+    def _is_plain_batch(self, query: object) -> TypeGuard[npt.NDArray[np.uint8]]:
+        """Whether a query is a batch of bytes that the core reads, and checks, as it is."""
+        return (
+            type(query) is np.ndarray
+            and query.dtype is _UINT8
+            and query.shape[1:] == self._item_shape
+            and query.flags.c_contiguous
             and (self.width_bits is None or self._layout.may_be_plain(query))  # type: ignore[union-attr]
         )
 
