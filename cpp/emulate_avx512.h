@@ -66,17 +66,32 @@ inline __m512i mm512_mask_loadu_epi16(__m512i otherwise, __mmask32 mask, const v
 inline __m512i mm512_maskz_loadu_epi32(__mmask16 mask, const void* memory) {
     return masked_load<std::uint32_t>(_mm512_setzero_si512(), mask, memory);
 }
+inline __m512i mm512_mask_loadu_epi32(__m512i otherwise, __mmask16 mask, const void* memory) {
+    return masked_load<std::uint32_t>(otherwise, mask, memory);
+}
 inline __m512i mm512_maskz_loadu_epi64(__mmask8 mask, const void* memory) {
     return masked_load<std::uint64_t>(_mm512_setzero_si512(), mask, memory);
 }
 inline __mmask16 mm512_mask_cmplt_epu32_mask(__mmask16 mask, __m512i a, __m512i b) {
     return __mmask16(masked_compare<std::uint32_t>(mask, a, b, less));
 }
+inline __mmask16 mm512_mask_cmpeq_epu32_mask(__mmask16 mask, __m512i a, __m512i b) {
+    return __mmask16(masked_compare<std::uint32_t>(mask, a, b, equal));
+}
 inline __mmask32 mm512_mask_cmplt_epu16_mask(__mmask32 mask, __m512i a, __m512i b) {
     return __mmask32(masked_compare<std::uint16_t>(mask, a, b, less));
 }
 inline __mmask32 mm512_mask_cmpeq_epu16_mask(__mmask32 mask, __m512i a, __m512i b) {
     return __mmask32(masked_compare<std::uint16_t>(mask, a, b, equal));
+}
+inline __m512d mm512_cvtps_pd(__m256 narrow) {
+    float values[8];
+    double wide[8];
+    __builtin_memcpy(values, &narrow, sizeof values);
+    for (std::size_t i = 0; i < 8; ++i) wide[i] = double(values[i]);
+    __m512d vector;
+    __builtin_memcpy(&vector, wide, sizeof vector);
+    return vector;
 }
 inline __m128i mm512_cvtepi64_epi16(__m512i wide) {
     const Lanes<std::uint64_t> lanes = lanes_of<std::uint64_t>(wide);
@@ -94,17 +109,23 @@ inline __m128i mm512_cvtepi64_epi16(__m512i wide) {
 #undef _mm512_maskz_loadu_epi16
 #undef _mm512_mask_loadu_epi16
 #undef _mm512_maskz_loadu_epi32
+#undef _mm512_mask_loadu_epi32
 #undef _mm512_maskz_loadu_epi64
 #undef _mm512_mask_cmplt_epu32_mask
+#undef _mm512_mask_cmpeq_epu32_mask
 #undef _mm512_mask_cmplt_epu16_mask
 #undef _mm512_mask_cmpeq_epu16_mask
+#undef _mm512_cvtps_pd
 #undef _mm512_cvtepi64_epi16
 #define _mm512_maskz_loadu_epi8 emulated::mm512_maskz_loadu_epi8
 #define _mm512_maskz_loadu_epi16 emulated::mm512_maskz_loadu_epi16
 #define _mm512_mask_loadu_epi16 emulated::mm512_mask_loadu_epi16
 #define _mm512_maskz_loadu_epi32 emulated::mm512_maskz_loadu_epi32
+#define _mm512_mask_loadu_epi32 emulated::mm512_mask_loadu_epi32
 #define _mm512_maskz_loadu_epi64 emulated::mm512_maskz_loadu_epi64
 #define _mm512_mask_cmplt_epu32_mask emulated::mm512_mask_cmplt_epu32_mask
+#define _mm512_mask_cmpeq_epu32_mask emulated::mm512_mask_cmpeq_epu32_mask
 #define _mm512_mask_cmplt_epu16_mask emulated::mm512_mask_cmplt_epu16_mask
 #define _mm512_mask_cmpeq_epu16_mask emulated::mm512_mask_cmpeq_epu16_mask
+#define _mm512_cvtps_pd emulated::mm512_cvtps_pd
 #define _mm512_cvtepi64_epi16 emulated::mm512_cvtepi64_epi16

@@ -1,6 +1,7 @@
 #include "items.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <stdexcept>
@@ -62,7 +63,68 @@ bool pack(const Items& items, std::uint8_t limit, std::size_t stride, std::uint8
     return false;
 }
 
+template <typename T>
+bool pack_float_row(const T* values, std::size_t width, double scale, bool lengths,
+                    std::size_t stride, float* row) {
+    for (std::size_t j = 0; j < width; ++j) row[j] = float(double(values[j]) * scale);
+    std::fill(row + width, row + stride, 0.0f);
+    double sums[4] = {};  // four, because one sum would wait for itself
+    for (std::size_t j = 0; j < width; ++j) sums[j % 4] += double(row[j]) * double(row[j]);
+    const double squares = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    if (!lengths) return squares <= most_squares;  // phrased so that NaN fails as well
+    const double length = std::sqrt(squares);
+    row[stride - 1] = float(1.0 / length);
+    return length > 1e-37 && length < 1e37;
+}
+
+template <typename T>
+bool pack_all_floats(const Items& items, float scale, bool lengths, std::size_t stride,
+                     float* rows) {
+    const T* values = static_cast<const T*>(items.data);
+    bool good = true;
+    for (std::size_t i = 0; i < items.count; ++i)
+        good &= pack_float_row(values + i * items.width, items.width, double(scale), lengths,
+                               stride, rows + i * stride);
+    return good;
+}
+
+bool pack_as_floats(const Items& items, float scale, bool lengths, std::size_t stride,
+                    float* rows) {
+    switch (items.element) {
+        case Element::u8: return pack_all_floats<std::uint8_t>(items, scale, lengths, stride, rows);
+        case Element::i32:
+            return pack_all_floats<std::int32_t>(items, scale, lengths, stride, rows);
+        case Element::i64:
+            return pack_all_floats<std::int64_t>(items, scale, lengths, stride, rows);
+        case Element::f32: return pack_all_floats<float>(items, scale, lengths, stride, rows);
+        case Element::f64: return pack_all_floats<double>(items, scale, lengths, stride, rows);
+    }
+    return false;
+}
+
+std::size_t size_bytes(Element element) {
+    switch (element) {
+        case Element::u8: return 1;
+        case Element::i32:
+        case Element::f32: return 4;
+        case Element::i64:
+        case Element::f64: return 8;
+    }
+    return 0;
+}
+
 }  // namespace
+
+Items Items::at(std::size_t i) const {
+    const auto* bytes = static_cast<const std::uint8_t*>(data);
+    return {bytes + i * width * size_bytes(element), element, 1, width};
+}
+
+void pack_floats(const Items& items, float scale, bool lengths, std::size_t stride, float* rows) {
+    if (items.count == 0) return;
+    if (!pack_as_floats(items, scale, lengths, stride, rows))
+        throw std::invalid_argument("a value is not finite, or a row's squares do not fit float32");
+}
 
 std::size_t padded_width(std::size_t width, std::size_t alignment) {
     return (width + alignment - 1) / alignment * alignment;

@@ -118,6 +118,143 @@ void absolute_differences_at(const std::uint8_t* rows, std::size_t stride,
         distances[i] = lane_sum(absolute_difference(rows + slots[i] * stride, query, stride));
 }
 
+// Squares of 32 differences, added in eight 32-bit lanes.
+__m256i square_differences(__m256i x, __m256i q) {
+    const __m256i zero = _mm256_setzero_si256();
+    const __m256i difference = _mm256_or_si256(_mm256_subs_epu8(x, q), _mm256_subs_epu8(q, x));
+    const __m256i low = _mm256_unpacklo_epi8(difference, zero);
+    const __m256i high = _mm256_unpackhi_epi8(difference, zero);
+    return _mm256_add_epi32(_mm256_madd_epi16(low, low), _mm256_madd_epi16(high, high));
+}
+
+__m256i squared_difference(const std::uint8_t* row, const std::uint8_t* query, std::size_t stride) {
+    __m256i sum = _mm256_setzero_si256();
+    std::size_t j = 0;
+    for (; j + 32 <= stride; j += 32)
+        sum = _mm256_add_epi32(sum, square_differences(load(row + j), load(query + j)));
+    if (j < stride)
+        sum = _mm256_add_epi32(sum, square_differences(load_half(row + j), load_half(query + j)));
+    return sum;
+}
+
+std::uint32_t sum_of_eight(__m256i sums) {
+    const __m128i four =
+        _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    const __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+    return std::uint32_t(_mm_cvtsi128_si32(two) + _mm_extract_epi32(two, 1));
+}
+
+struct SquaredDifference {
+    static std::uint32_t of(const std::uint8_t* row, const std::uint8_t* query,
+                            std::size_t stride) {
+        return sum_of_eight(squared_difference(row, query, stride));
+    }
+};
+
+// The terms of a sum of floats; the same names for four doubles.
+struct Square {
+    static __m256 of(__m256 x, __m256 y) {
+        const __m256 difference = _mm256_sub_ps(x, y);
+        return _mm256_mul_ps(difference, difference);
+    }
+    static __m256d of(__m256d x, __m256d y) {
+        const __m256d difference = _mm256_sub_pd(x, y);
+        return _mm256_mul_pd(difference, difference);
+    }
+};
+
+struct Absolute {
+    static __m256 of(__m256 x, __m256 y) {
+        return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), _mm256_sub_ps(x, y));
+    }
+    static __m256d of(__m256d x, __m256d y) {
+        return _mm256_andnot_pd(_mm256_set1_pd(-0.0), _mm256_sub_pd(x, y));
+    }
+};
+
+struct Product {
+    static __m256 of(__m256 x, __m256 y) { return _mm256_mul_ps(x, y); }
+    static __m256d of(__m256d x, __m256d y) { return _mm256_mul_pd(x, y); }
+};
+
+// Lanes i and i + 2, then 0 and 1.
+float fold(__m128 four) {
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+// The sum of all terms in the 16 lanes of kernels.h: `low` holds lanes 0 to 7.
+template <typename Term>
+inline __attribute__((always_inline)) float float_sum(const float* x, const float* y,
+                                                      std::size_t count) {
+    __m256 low = _mm256_setzero_ps(), high = low;
+    for (std::size_t j = 0; j < count; j += 16) {
+        low = _mm256_add_ps(low, Term::of(_mm256_loadu_ps(x + j), _mm256_loadu_ps(y + j)));
+        high = _mm256_add_ps(high, Term::of(_mm256_loadu_ps(x + j + 8), _mm256_loadu_ps(y + j + 8)));
+    }
+    const __m256 eight = _mm256_add_ps(low, high);
+    return fold(_mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1)));
+}
+
+template <typename Term>
+double double_sum(const float* x, const float* y, std::size_t count) {
+    __m256d low = _mm256_setzero_pd(), high = low;
+    for (std::size_t j = 0; j < count; j += 8) {
+        low = _mm256_add_pd(low, Term::of(_mm256_cvtps_pd(_mm_loadu_ps(x + j)),
+                                          _mm256_cvtps_pd(_mm_loadu_ps(y + j))));
+        high = _mm256_add_pd(high, Term::of(_mm256_cvtps_pd(_mm_loadu_ps(x + j + 4)),
+                                            _mm256_cvtps_pd(_mm_loadu_ps(y + j + 4))));
+    }
+    const __m256d four = _mm256_add_pd(low, high);
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(two) + _mm_cvtsd_f64(_mm_unpackhi_pd(two, two));
+}
+
+std::uint32_t bits_of(float value) {
+    std::uint32_t bits;
+    __builtin_memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+const float* floats_at(const std::uint8_t* bytes) {
+    return reinterpret_cast<const float*>(bytes);
+}
+
+template <typename Term>
+struct FloatSum {
+    static std::uint32_t of(const std::uint8_t* row, const std::uint8_t* query,
+                            std::size_t stride) {
+        return bits_of(float_sum<Term>(floats_at(row), floats_at(query), stride / 4));
+    }
+};
+
+struct Angle {
+    static std::uint32_t of(const std::uint8_t* row, const std::uint8_t* query,
+                            std::size_t stride) {
+        const float* x = floats_at(row);
+        const float distance =
+            1.0f - float_sum<Product>(x, floats_at(query), stride / 4) * x[stride / 4 - 1];
+        return bits_of(distance > 0.0f ? distance : 0.0f);
+    }
+};
+
+template <typename Distance>
+void each(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+          const std::uint8_t* query, std::uint32_t* distances) {
+    for (std::size_t i = 0; i < count; ++i)
+        distances[i] = Distance::of(rows + i * stride, query, stride);
+}
+
+template <typename Distance>
+void each_at(const std::uint8_t* rows, std::size_t stride, const std::uint32_t* slots,
+             std::size_t count, const std::uint8_t* query, std::uint32_t* distances) {
+    const std::size_t ahead = prefetch_distance(stride);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (i + ahead < count) prefetch_row(rows + slots[i + ahead] * stride, stride);
+        distances[i] = Distance::of(rows + slots[i] * stride, query, stride);
+    }
+}
+
 std::uint64_t load_word(const std::uint8_t* bytes) {
     std::uint64_t word;
     __builtin_memcpy(&word, bytes, sizeof word);
@@ -192,6 +329,61 @@ std::size_t positions_below(const std::uint32_t* values, std::size_t count, std:
     return kept;
 }
 
+std::size_t count_at_most(const std::uint32_t* values, std::size_t count, std::uint32_t limit) {
+    const __m256i most = _mm256_set1_epi32(int(limit));
+    __m256i counts = _mm256_setzero_si256();
+    std::size_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        const __m256i v = load_values(values + i);
+        counts = _mm256_sub_epi32(counts, _mm256_cmpeq_epi32(_mm256_min_epu32(v, most), v));
+    }
+    std::size_t total = sum_of_eight(counts);
+    for (; i < count; ++i) total += values[i] <= limit;
+    return total;
+}
+
+std::size_t place_of(const std::uint32_t* values, std::size_t count, std::uint32_t value) {
+    const __m256i wanted = _mm256_set1_epi32(int(value));
+    std::size_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        const __m256i equal = _mm256_cmpeq_epi32(load_values(values + i), wanted);
+        const unsigned hits = unsigned(_mm256_movemask_ps(_mm256_castsi256_ps(equal)));
+        if (hits) return i + unsigned(__builtin_ctz(hits));
+    }
+    while (values[i] != value) ++i;
+    return i;
+}
+
+template <typename Choose, typename ChooseEight>
+std::uint32_t extreme(const std::uint32_t* values, std::size_t count, Choose choose,
+                      ChooseEight choose_eight) {
+    std::uint32_t best = values[0];
+    std::size_t i = 0;
+    if (count >= 8) {
+        __m256i eight = load_values(values);
+        for (i = 8; i + 8 <= count; i += 8) eight = choose_eight(eight, load_values(values + i));
+        std::uint32_t lanes[8];
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), eight);
+        for (const std::uint32_t lane : lanes) best = choose(best, lane);
+    }
+    for (; i < count; ++i) best = choose(best, values[i]);
+    return best;
+}
+
+std::size_t least(const std::uint32_t* values, std::size_t count) {
+    const std::uint32_t value = extreme(
+        values, count, [](std::uint32_t a, std::uint32_t b) { return a < b ? a : b; },
+        [](__m256i a, __m256i b) { return _mm256_min_epu32(a, b); });
+    return place_of(values, count, value);
+}
+
+std::size_t greatest(const std::uint32_t* values, std::size_t count) {
+    const std::uint32_t value = extreme(
+        values, count, [](std::uint32_t a, std::uint32_t b) { return a > b ? a : b; },
+        [](__m256i a, __m256i b) { return _mm256_max_epu32(a, b); });
+    return place_of(values, count, value);
+}
+
 // Rows of exactly 16 bytes: two rows a vector, sixteen rows a step. A row's two partial sums
 // are at most 8 * 255, so they can be packed to 16 bits and added in pairs.
 void bounding_differences_16(const std::uint8_t* rows, std::size_t count, const std::uint8_t* query,
@@ -235,6 +427,52 @@ void bounding_differences(const std::uint8_t* rows, std::size_t stride, std::siz
         const std::uint32_t sum = lane_sum(absolute_difference(rows + i * stride, query, stride));
         bounds[i] = std::uint16_t(sum < 65535 ? sum : 65535);
     }
+}
+
+__m256i load_short(const std::int16_t* values) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(values));
+}
+
+// The eight lanes hold sums of squares of one row.
+inline __attribute__((always_inline)) __m256i sums_of_row(const std::int16_t* row,
+                                                          std::size_t dimensions,
+                                                          const std::int16_t* query) {
+    __m256i a = _mm256_setzero_si256(), b = a;
+    for (std::size_t j = 0; j < dimensions; j += 32) {
+        const __m256i first = _mm256_sub_epi16(load_short(row + j), load_short(query + j));
+        const __m256i second =
+            _mm256_sub_epi16(load_short(row + j + 16), load_short(query + j + 16));
+        a = _mm256_add_epi32(a, _mm256_madd_epi16(first, first));
+        b = _mm256_add_epi32(b, _mm256_madd_epi16(second, second));
+    }
+    return _mm256_add_epi32(a, b);
+}
+
+// Inlined with a constant number of dimensions, the query stays in registers.
+inline __attribute__((always_inline)) void bounding_squares_of(const std::int16_t* rows,
+                                                               std::size_t dimensions,
+                                                               std::size_t count,
+                                                               const std::int16_t* query,
+                                                               std::uint32_t* bounds) {
+    std::size_t i = 0;
+    for (; i + 4 <= count; i += 4, rows += 4 * dimensions) {
+        const __m256i ab = _mm256_hadd_epi32(sums_of_row(rows, dimensions, query),
+                                             sums_of_row(rows + dimensions, dimensions, query));
+        const __m256i cd = _mm256_hadd_epi32(sums_of_row(rows + 2 * dimensions, dimensions, query),
+                                             sums_of_row(rows + 3 * dimensions, dimensions, query));
+        const __m256i halves = _mm256_hadd_epi32(ab, cd);  // a b c d, of each half
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(bounds + i),
+                         _mm_add_epi32(_mm256_castsi256_si128(halves),
+                                       _mm256_extracti128_si256(halves, 1)));
+    }
+    for (; i < count; ++i, rows += dimensions)
+        bounds[i] = sum_of_eight(sums_of_row(rows, dimensions, query));
+}
+
+void bounding_squares(const std::int16_t* rows, std::size_t dimensions, std::size_t count,
+                      const std::int16_t* query, std::uint32_t* bounds) {
+    if (dimensions == 64) return bounding_squares_of(rows, 64, count, query, bounds);
+    bounding_squares_of(rows, dimensions, count, query, bounds);
 }
 
 __m256i load_bounds(const std::uint16_t* bounds) {
@@ -288,20 +526,179 @@ std::size_t least_bound(const std::uint16_t* bounds, std::size_t count) {
     return i;
 }
 
+__m256i broadcast_word(const void* four_bytes) {
+    std::int32_t word;
+    __builtin_memcpy(&word, four_bytes, sizeof word);
+    return _mm256_set1_epi32(word);
+}
+
+// Outputs k to k + 8 * vectors of one row. vpmaddubsw is exact here: a pair of products is at
+// most 2 * 255 * 64.
+template <std::size_t vectors>
+void project_some_bytes(const std::uint8_t* row, std::size_t width, const std::int8_t* matrix,
+                        std::size_t outputs, std::int32_t* sums) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256i sum[vectors] = {};
+    for (std::size_t j = 0; j < width; j += 4, matrix += 4 * outputs) {
+        const __m256i values = broadcast_word(row + j);
+        for (std::size_t v = 0; v < vectors; ++v) {
+            const __m256i m =
+                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(matrix + 32 * v));
+            sum[v] = _mm256_add_epi32(sum[v],
+                                      _mm256_madd_epi16(_mm256_maddubs_epi16(values, m), ones));
+        }
+    }
+    for (std::size_t v = 0; v < vectors; ++v)
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + 8 * v), sum[v]);
+}
+
+void project_bytes(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                   std::size_t width, const std::int8_t* matrix, std::size_t outputs,
+                   std::int32_t* sums) {
+    for (std::size_t i = 0; i < count; ++i, rows += stride, sums += outputs) {
+        std::size_t k = 0;
+        for (; k + 64 <= outputs; k += 64)
+            project_some_bytes<8>(rows, width, matrix + 4 * k, outputs, sums + k);
+        for (; k + 32 <= outputs; k += 32)
+            project_some_bytes<4>(rows, width, matrix + 4 * k, outputs, sums + k);
+        for (; k < outputs; k += 16)
+            project_some_bytes<2>(rows, width, matrix + 4 * k, outputs, sums + k);
+    }
+}
+
+template <std::size_t vectors>
+void project_some_floats(const float* row, std::size_t width, const float* mean,
+                         const float* matrix, std::size_t outputs, float* sums) {
+    __m256 sum[vectors] = {};
+    for (std::size_t j = 0; j < width; ++j, matrix += outputs) {
+        const __m256 centred = _mm256_set1_ps(row[j] - mean[j]);
+        for (std::size_t v = 0; v < vectors; ++v)
+            sum[v] = _mm256_add_ps(sum[v],
+                                   _mm256_mul_ps(centred, _mm256_loadu_ps(matrix + 8 * v)));
+    }
+    for (std::size_t v = 0; v < vectors; ++v) _mm256_storeu_ps(sums + 8 * v, sum[v]);
+}
+
+void project_floats(const float* rows, std::size_t stride, std::size_t count, std::size_t width,
+                    const float* mean, const float* matrix, std::size_t outputs, float* sums) {
+    for (std::size_t i = 0; i < count; ++i, rows += stride, sums += outputs) {
+        std::size_t k = 0;
+        for (; k + 64 <= outputs; k += 64)
+            project_some_floats<8>(rows, width, mean, matrix + k, outputs, sums + k);
+        for (; k + 32 <= outputs; k += 32)
+            project_some_floats<4>(rows, width, mean, matrix + k, outputs, sums + k);
+        for (; k < outputs; k += 16)
+            project_some_floats<2>(rows, width, mean, matrix + k, outputs, sums + k);
+    }
+}
+
+// Sums of code times query for the 16 vectors of a block, eight in each half.
+struct Products {
+    __m256i half[2];
+};
+
+// vpmaddubsw is exact here: a pair of products is at most 2 * 15 * 127, and eight of these fit
+// 16 bits before they have to be widened.
+inline __attribute__((always_inline)) Products block_products(const std::uint8_t* codes,
+                                                              const std::int8_t* query,
+                                                              std::size_t dimensions) {
+    const __m256i ones = _mm256_set1_epi16(1), nibble = _mm256_set1_epi8(15);
+    Products sums = {{_mm256_setzero_si256(), _mm256_setzero_si256()}};
+    for (std::size_t j = 0; j < dimensions;) {
+        __m256i narrow[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+        const std::size_t end = j + 32 < dimensions ? j + 32 : dimensions;
+        for (; j < end; j += 8, codes += 64) {
+            const __m256i low = broadcast_word(query + j), high = broadcast_word(query + j + 4);
+            for (std::size_t h = 0; h < 2; ++h) {
+                const __m256i pairs = load(codes + 32 * h);
+                const __m256i above = _mm256_and_si256(_mm256_srli_epi16(pairs, 4), nibble);
+                narrow[h] = _mm256_add_epi16(
+                    narrow[h], _mm256_maddubs_epi16(_mm256_and_si256(pairs, nibble), low));
+                narrow[h] = _mm256_add_epi16(narrow[h], _mm256_maddubs_epi16(above, high));
+            }
+        }
+        for (std::size_t h = 0; h < 2; ++h)
+            sums.half[h] = _mm256_add_epi32(sums.half[h], _mm256_madd_epi16(narrow[h], ones));
+    }
+    return sums;
+}
+
+__m256i estimates_of(const std::uint8_t* norms, __m256i products, __m256i offset) {
+    return _mm256_sub_epi32(_mm256_add_epi32(load(norms), offset), _mm256_slli_epi32(products, 1));
+}
+
+void estimate_blocks(const std::uint8_t* blocks, std::size_t count, const std::int8_t* query,
+                     std::size_t dimensions, std::uint32_t offset, std::uint32_t* estimates) {
+    const __m256i offsets = _mm256_set1_epi32(int(offset));
+    for (std::size_t i = 0; i < count; ++i, blocks += block_bytes(dimensions), estimates += 16) {
+        const Products products = block_products(blocks + 64, query, dimensions);
+        for (std::size_t h = 0; h < 2; ++h)
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(estimates + 8 * h),
+                                estimates_of(blocks + 32 * h, products.half[h], offsets));
+    }
+}
+
+std::size_t scan_blocks(const std::uint8_t* blocks, std::size_t count, const std::int8_t* query,
+                        std::size_t dimensions, std::uint32_t offset, std::uint32_t limit,
+                        std::uint32_t first, std::uint32_t* estimates, std::uint32_t* slots) {
+    if (limit == 0) return 0;
+    const __m256i offsets = _mm256_set1_epi32(int(offset));
+    const __m256i most = _mm256_set1_epi32(int(limit - 1));
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i, blocks += block_bytes(dimensions), first += 16) {
+        const Products products = block_products(blocks + 64, query, dimensions);
+        alignas(32) std::uint32_t all[16];
+        unsigned hits = 0;
+        for (unsigned h = 0; h < 2; ++h) {
+            const __m256i e = estimates_of(blocks + 32 * h, products.half[h], offsets);
+            _mm256_store_si256(reinterpret_cast<__m256i*>(all + 8 * h), e);
+            const __m256i below = _mm256_cmpeq_epi32(_mm256_min_epu32(e, most), e);
+            hits |= unsigned(_mm256_movemask_ps(_mm256_castsi256_ps(below))) << (8 * h);
+        }
+        for (; hits; hits &= hits - 1, ++kept) {
+            const unsigned lane = unsigned(__builtin_ctz(hits));
+            estimates[kept] = all[lane];
+            slots[kept] = first + lane;
+        }
+    }
+    return kept;
+}
+
 const char* const features[] = {"avx2", "bmi", "bmi2", "popcnt", "lzcnt", nullptr};
 
 }  // namespace
 
-const Kernels avx2_kernels = {"avx2",
-                              1,
-                              features,
-                              absolute_differences,
-                              absolute_differences_at,
-                              differing_bits,
-                              differing_bits_at,
-                              positions_below,
-                              bounding_differences,
-                              bounds_below,
-                              least_bound};
+const Kernels avx2_kernels = {
+    .name = "avx2",
+    .rank = 1,
+    .features = features,
+    .absolute_differences = absolute_differences,
+    .absolute_differences_at = absolute_differences_at,
+    .squared_differences = each<SquaredDifference>,
+    .squared_differences_at = each_at<SquaredDifference>,
+    .differing_bits = differing_bits,
+    .differing_bits_at = differing_bits_at,
+    .float_squares = each<FloatSum<Square>>,
+    .float_squares_at = each_at<FloatSum<Square>>,
+    .float_absolutes = each<FloatSum<Absolute>>,
+    .float_absolutes_at = each_at<FloatSum<Absolute>>,
+    .float_angles = each<Angle>,
+    .float_angles_at = each_at<Angle>,
+    .sum_of_squares = double_sum<Square>,
+    .sum_of_absolutes = double_sum<Absolute>,
+    .sum_of_products = double_sum<Product>,
+    .positions_below = positions_below,
+    .count_at_most = count_at_most,
+    .least = least,
+    .greatest = greatest,
+    .bounding_differences = bounding_differences,
+    .bounding_squares = bounding_squares,
+    .bounds_below = bounds_below,
+    .least_bound = least_bound,
+    .project_bytes = project_bytes,
+    .project_floats = project_floats,
+    .estimate_blocks = estimate_blocks,
+    .scan_blocks = scan_blocks,
+};
 
 }  // namespace lookalike

@@ -91,6 +91,144 @@ void absolute_differences_at(const std::uint8_t* rows, std::size_t stride,
     }
 }
 
+template <typename Distance>
+void each(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+          const std::uint8_t* query, std::uint32_t* distances) {
+    for (std::size_t i = 0; i < count; ++i)
+        distances[i] = Distance::of(rows + i * stride, query, stride);
+}
+
+template <typename Distance>
+void each_at(const std::uint8_t* rows, std::size_t stride, const std::uint32_t* slots,
+             std::size_t count, const std::uint8_t* query, std::uint32_t* distances) {
+    const std::size_t ahead = prefetch_distance(stride);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (i + ahead < count) prefetch_row(rows + slots[i + ahead] * stride, stride);
+        distances[i] = Distance::of(rows + slots[i] * stride, query, stride);
+    }
+}
+
+// Adds the squares of 64 differences to sixteen 32-bit lanes.
+__m512i add_squares(__m512i sums, __m512i x, __m512i q) {
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i difference = _mm512_or_si512(_mm512_subs_epu8(x, q), _mm512_subs_epu8(q, x));
+    const __m512i low = _mm512_unpacklo_epi8(difference, zero);
+    const __m512i high = _mm512_unpackhi_epi8(difference, zero);
+    return _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(sums, low, low), high, high);
+}
+
+std::uint32_t sum_of_sixteen(__m512i sums) {
+    const __m256i eight =
+        _mm256_add_epi32(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64(sums, 1));
+    const __m128i four =
+        _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    const __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+    return std::uint32_t(_mm_cvtsi128_si32(two) + _mm_extract_epi32(two, 1));
+}
+
+struct SquaredDifference {
+    static std::uint32_t of(const std::uint8_t* row, const std::uint8_t* query,
+                            std::size_t stride) {
+        __m512i sums = _mm512_setzero_si512();
+        std::size_t j = 0;
+        for (; j + 64 <= stride; j += 64)
+            sums = add_squares(sums, _mm512_loadu_si512(row + j), _mm512_loadu_si512(query + j));
+        if (j < stride) {
+            const __mmask64 tail = tail_mask(stride - j);
+            sums = add_squares(sums, _mm512_maskz_loadu_epi8(tail, row + j),
+                               _mm512_maskz_loadu_epi8(tail, query + j));
+        }
+        return sum_of_sixteen(sums);
+    }
+};
+
+// The terms of a sum of floats; the same names for eight doubles.
+struct Square {
+    static __m512 of(__m512 x, __m512 y) {
+        const __m512 difference = _mm512_sub_ps(x, y);
+        return _mm512_mul_ps(difference, difference);
+    }
+    static __m512d of(__m512d x, __m512d y) {
+        const __m512d difference = _mm512_sub_pd(x, y);
+        return _mm512_mul_pd(difference, difference);
+    }
+};
+
+struct Absolute {
+    static __m512 of(__m512 x, __m512 y) {
+        return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(_mm512_sub_ps(x, y)),
+                                                    _mm512_set1_epi32(0x7FFFFFFF)));
+    }
+    static __m512d of(__m512d x, __m512d y) {
+        return _mm512_castsi512_pd(_mm512_and_si512(_mm512_castpd_si512(_mm512_sub_pd(x, y)),
+                                                    _mm512_set1_epi64(0x7FFFFFFFFFFFFFFF)));
+    }
+};
+
+struct Product {
+    static __m512 of(__m512 x, __m512 y) { return _mm512_mul_ps(x, y); }
+    static __m512d of(__m512d x, __m512d y) { return _mm512_mul_pd(x, y); }
+};
+
+// Lanes i and i + 8, i + 4, i + 2, i + 1.
+float fold(__m512 sixteen) {
+    const __m256 eight =
+        _mm256_add_ps(_mm512_castps512_ps256(sixteen),
+                      _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(sixteen), 1)));
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+template <typename Term>
+inline __attribute__((always_inline)) float float_sum(const float* x, const float* y,
+                                                      std::size_t count) {
+    __m512 sums = _mm512_setzero_ps();
+    for (std::size_t j = 0; j < count; j += 16)
+        sums = _mm512_add_ps(sums, Term::of(_mm512_loadu_ps(x + j), _mm512_loadu_ps(y + j)));
+    return fold(sums);
+}
+
+template <typename Term>
+double double_sum(const float* x, const float* y, std::size_t count) {
+    __m512d sums = _mm512_setzero_pd();
+    for (std::size_t j = 0; j < count; j += 8)
+        sums = _mm512_add_pd(sums, Term::of(_mm512_cvtps_pd(_mm256_loadu_ps(x + j)),
+                                            _mm512_cvtps_pd(_mm256_loadu_ps(y + j))));
+    const __m256d four =
+        _mm256_add_pd(_mm512_castpd512_pd256(sums), _mm512_extractf64x4_pd(sums, 1));
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(two) + _mm_cvtsd_f64(_mm_unpackhi_pd(two, two));
+}
+
+std::uint32_t bits_of(float value) {
+    std::uint32_t bits;
+    __builtin_memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+const float* floats_at(const std::uint8_t* bytes) {
+    return reinterpret_cast<const float*>(bytes);
+}
+
+template <typename Term>
+struct FloatSum {
+    static std::uint32_t of(const std::uint8_t* row, const std::uint8_t* query,
+                            std::size_t stride) {
+        return bits_of(float_sum<Term>(floats_at(row), floats_at(query), stride / 4));
+    }
+};
+
+struct Angle {
+    static std::uint32_t of(const std::uint8_t* row, const std::uint8_t* query,
+                            std::size_t stride) {
+        const float* x = floats_at(row);
+        const float distance =
+            1.0f - float_sum<Product>(x, floats_at(query), stride / 4) * x[stride / 4 - 1];
+        return bits_of(distance > 0.0f ? distance : 0.0f);
+    }
+};
+
 // Eight 64-bit counts of differing bits.
 __m512i differing(const std::uint8_t* row, const std::uint8_t* query, std::size_t stride) {
     __m512i sum = _mm512_setzero_si512();
@@ -161,6 +299,55 @@ std::size_t positions_below(const std::uint32_t* values, std::size_t count, std:
     return kept;
 }
 
+__mmask16 present_values(std::size_t count) {
+    return count >= 16 ? __mmask16(0xFFFF) : __mmask16(0xFFFF >> (16 - count));
+}
+
+std::size_t count_at_most(const std::uint32_t* values, std::size_t count, std::uint32_t limit) {
+    if (limit == 0xFFFFFFFF) return count;
+    const __m512i above = _mm512_set1_epi32(int(limit + 1));
+    std::size_t most = 0;
+    for (std::size_t i = 0; i < count; i += 16) {
+        const __mmask16 present = present_values(count - i);
+        most += unsigned(__builtin_popcount(_mm512_mask_cmplt_epu32_mask(
+            present, _mm512_maskz_loadu_epi32(present, values + i), above)));
+    }
+    return most;
+}
+
+std::size_t place_of(const std::uint32_t* values, std::size_t count, std::uint32_t value) {
+    const __m512i wanted = _mm512_set1_epi32(int(value));
+    for (std::size_t i = 0;; i += 16) {
+        const __mmask16 present = present_values(count - i);
+        const __mmask16 hits = _mm512_mask_cmpeq_epu32_mask(
+            present, _mm512_maskz_loadu_epi32(present, values + i), wanted);
+        if (hits) return i + unsigned(__builtin_ctz(hits));
+    }
+}
+
+std::size_t least(const std::uint32_t* values, std::size_t count) {
+    const __m512i most = _mm512_set1_epi32(-1);
+    __m512i minima = most;
+    for (std::size_t i = 0; i < count; i += 16)
+        minima = _mm512_min_epu32(
+            minima, _mm512_mask_loadu_epi32(most, present_values(count - i), values + i));
+    std::uint32_t lanes[16], value = 0xFFFFFFFF;
+    _mm512_storeu_si512(lanes, minima);
+    for (const std::uint32_t lane : lanes) value = lane < value ? lane : value;
+    return place_of(values, count, value);
+}
+
+std::size_t greatest(const std::uint32_t* values, std::size_t count) {
+    __m512i maxima = _mm512_setzero_si512();
+    for (std::size_t i = 0; i < count; i += 16)
+        maxima = _mm512_max_epu32(maxima,
+                                  _mm512_maskz_loadu_epi32(present_values(count - i), values + i));
+    std::uint32_t lanes[16], value = 0;
+    _mm512_storeu_si512(lanes, maxima);
+    for (const std::uint32_t lane : lanes) value = lane > value ? lane : value;
+    return place_of(values, count, value);
+}
+
 // Rows of exactly 16 bytes: four rows a vector, eight rows a step.
 void bounding_differences_16(const std::uint8_t* rows, std::size_t count, const std::uint8_t* query,
                              std::uint16_t* bounds) {
@@ -197,6 +384,50 @@ void bounding_differences(const std::uint8_t* rows, std::size_t stride, std::siz
         const std::uint32_t sum = lane_sum(absolute_difference(rows + i * stride, query, stride));
         bounds[i] = std::uint16_t(sum < 65535 ? sum : 65535);
     }
+}
+
+// Sixteen lanes, folded to eight, hold sums of squares of one row.
+inline __attribute__((always_inline)) __m256i sums_of_row(const std::int16_t* row,
+                                                          std::size_t dimensions,
+                                                          const std::int16_t* query) {
+    __m512i sums = _mm512_setzero_si512();
+    for (std::size_t j = 0; j < dimensions; j += 32) {
+        const __m512i difference =
+            _mm512_sub_epi16(_mm512_loadu_si512(row + j), _mm512_loadu_si512(query + j));
+        sums = _mm512_dpwssd_epi32(sums, difference, difference);
+    }
+    return _mm256_add_epi32(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64(sums, 1));
+}
+
+inline __attribute__((always_inline)) void bounding_squares_of(const std::int16_t* rows,
+                                                               std::size_t dimensions,
+                                                               std::size_t count,
+                                                               const std::int16_t* query,
+                                                               std::uint32_t* bounds) {
+    std::size_t i = 0;
+    for (; i + 4 <= count; i += 4, rows += 4 * dimensions) {
+        const __m256i ab = _mm256_hadd_epi32(sums_of_row(rows, dimensions, query),
+                                             sums_of_row(rows + dimensions, dimensions, query));
+        const __m256i cd = _mm256_hadd_epi32(sums_of_row(rows + 2 * dimensions, dimensions, query),
+                                             sums_of_row(rows + 3 * dimensions, dimensions, query));
+        const __m256i halves = _mm256_hadd_epi32(ab, cd);  // a b c d, of each half
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(bounds + i),
+                         _mm_add_epi32(_mm256_castsi256_si128(halves),
+                                       _mm256_extracti128_si256(halves, 1)));
+    }
+    for (; i < count; ++i, rows += dimensions) {
+        const __m256i eight = sums_of_row(rows, dimensions, query);
+        const __m128i four =
+            _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+        const __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+        bounds[i] = std::uint32_t(_mm_cvtsi128_si32(two) + _mm_extract_epi32(two, 1));
+    }
+}
+
+void bounding_squares(const std::int16_t* rows, std::size_t dimensions, std::size_t count,
+                      const std::int16_t* query, std::uint32_t* bounds) {
+    if (dimensions == 64) return bounding_squares_of(rows, 64, count, query, bounds);
+    bounding_squares_of(rows, dimensions, count, query, bounds);
 }
 
 __mmask32 present_lanes(std::size_t count) {
@@ -249,6 +480,129 @@ std::size_t least_bound(const std::uint16_t* bounds, std::size_t count) {
     }
 }
 
+__m512i broadcast_word(const void* four_bytes) {
+    std::int32_t word;
+    __builtin_memcpy(&word, four_bytes, sizeof word);
+    return _mm512_set1_epi32(word);
+}
+
+// Outputs k to k + 16 * vectors of one row.
+template <std::size_t vectors>
+void project_some_bytes(const std::uint8_t* row, std::size_t width, const std::int8_t* matrix,
+                        std::size_t outputs, std::int32_t* sums) {
+    __m512i sum[vectors];
+    for (std::size_t v = 0; v < vectors; ++v) sum[v] = _mm512_setzero_si512();
+    for (std::size_t j = 0; j < width; j += 4, matrix += 4 * outputs) {
+        const __m512i values = broadcast_word(row + j);
+        for (std::size_t v = 0; v < vectors; ++v)
+            sum[v] = _mm512_dpbusd_epi32(sum[v], values, _mm512_loadu_si512(matrix + 64 * v));
+    }
+    for (std::size_t v = 0; v < vectors; ++v) _mm512_storeu_si512(sums + 16 * v, sum[v]);
+}
+
+void project_bytes(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                   std::size_t width, const std::int8_t* matrix, std::size_t outputs,
+                   std::int32_t* sums) {
+    for (std::size_t i = 0; i < count; ++i, rows += stride, sums += outputs) {
+        std::size_t k = 0;
+        for (; k + 96 <= outputs; k += 96)
+            project_some_bytes<6>(rows, width, matrix + 4 * k, outputs, sums + k);
+        for (; k + 64 <= outputs; k += 64)
+            project_some_bytes<4>(rows, width, matrix + 4 * k, outputs, sums + k);
+        for (; k < outputs; k += 16)
+            project_some_bytes<1>(rows, width, matrix + 4 * k, outputs, sums + k);
+    }
+}
+
+template <std::size_t vectors>
+void project_some_floats(const float* row, std::size_t width, const float* mean,
+                         const float* matrix, std::size_t outputs, float* sums) {
+    __m512 sum[vectors];
+    for (std::size_t v = 0; v < vectors; ++v) sum[v] = _mm512_setzero_ps();
+    for (std::size_t j = 0; j < width; ++j, matrix += outputs) {
+        const __m512 centred = _mm512_set1_ps(row[j] - mean[j]);
+        for (std::size_t v = 0; v < vectors; ++v)
+            sum[v] = _mm512_add_ps(sum[v],
+                                   _mm512_mul_ps(centred, _mm512_loadu_ps(matrix + 16 * v)));
+    }
+    for (std::size_t v = 0; v < vectors; ++v) _mm512_storeu_ps(sums + 16 * v, sum[v]);
+}
+
+void project_floats(const float* rows, std::size_t stride, std::size_t count, std::size_t width,
+                    const float* mean, const float* matrix, std::size_t outputs, float* sums) {
+    for (std::size_t i = 0; i < count; ++i, rows += stride, sums += outputs) {
+        std::size_t k = 0;
+        for (; k + 128 <= outputs; k += 128)
+            project_some_floats<8>(rows, width, mean, matrix + k, outputs, sums + k);
+        for (; k + 64 <= outputs; k += 64)
+            project_some_floats<4>(rows, width, mean, matrix + k, outputs, sums + k);
+        for (; k < outputs; k += 16)
+            project_some_floats<1>(rows, width, mean, matrix + k, outputs, sums + k);
+    }
+}
+
+// Sums of code times query for the 16 vectors of a block. Four accumulators: one would wait for
+// itself.
+inline __attribute__((always_inline)) __m512i block_products(const std::uint8_t* codes,
+                                                             const std::int8_t* query,
+                                                             std::size_t dimensions) {
+    const __m512i nibble = _mm512_set1_epi8(15), zero = _mm512_setzero_si512();
+    __m512i a = zero, b = zero, c = zero, d = zero;
+    std::size_t j = 0;
+    for (; j + 16 <= dimensions; j += 16, codes += 128) {
+        const __m512i first = _mm512_loadu_si512(codes), second = _mm512_loadu_si512(codes + 64);
+        a = _mm512_dpbusd_epi32(a, _mm512_and_si512(first, nibble), broadcast_word(query + j));
+        b = _mm512_dpbusd_epi32(b, _mm512_and_si512(_mm512_srli_epi16(first, 4), nibble),
+                                broadcast_word(query + j + 4));
+        c = _mm512_dpbusd_epi32(c, _mm512_and_si512(second, nibble), broadcast_word(query + j + 8));
+        d = _mm512_dpbusd_epi32(d, _mm512_and_si512(_mm512_srli_epi16(second, 4), nibble),
+                                broadcast_word(query + j + 12));
+    }
+    if (j < dimensions) {
+        const __m512i last = _mm512_loadu_si512(codes);
+        a = _mm512_dpbusd_epi32(a, _mm512_and_si512(last, nibble), broadcast_word(query + j));
+        b = _mm512_dpbusd_epi32(b, _mm512_and_si512(_mm512_srli_epi16(last, 4), nibble),
+                                broadcast_word(query + j + 4));
+    }
+    return _mm512_add_epi32(_mm512_add_epi32(a, b), _mm512_add_epi32(c, d));
+}
+
+__m512i block_estimates(const std::uint8_t* block, const std::int8_t* query,
+                        std::size_t dimensions, __m512i offset) {
+    const __m512i products = block_products(block + 64, query, dimensions);
+    return _mm512_sub_epi32(_mm512_add_epi32(_mm512_loadu_si512(block), offset),
+                            _mm512_slli_epi32(products, 1));
+}
+
+void estimate_blocks(const std::uint8_t* blocks, std::size_t count, const std::int8_t* query,
+                     std::size_t dimensions, std::uint32_t offset, std::uint32_t* estimates) {
+    const __m512i offsets = _mm512_set1_epi32(int(offset));
+    for (std::size_t i = 0; i < count; ++i)
+        _mm512_storeu_si512(
+            estimates + 16 * i,
+            block_estimates(blocks + i * block_bytes(dimensions), query, dimensions, offsets));
+}
+
+std::size_t scan_blocks(const std::uint8_t* blocks, std::size_t count, const std::int8_t* query,
+                        std::size_t dimensions, std::uint32_t offset, std::uint32_t limit,
+                        std::uint32_t first, std::uint32_t* estimates, std::uint32_t* slots) {
+    const __m512i offsets = _mm512_set1_epi32(int(offset));
+    const __m512i limits = _mm512_set1_epi32(int(limit));
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i, blocks += block_bytes(dimensions), first += 16) {
+        const __m512i all = block_estimates(blocks, query, dimensions, offsets);
+        const __mmask16 below = _mm512_mask_cmplt_epu32_mask(0xFFFF, all, limits);
+        if (!below) continue;
+        _mm512_storeu_si512(estimates + kept, _mm512_maskz_compress_epi32(below, all));
+        _mm512_storeu_si512(slots + kept,
+                            _mm512_maskz_compress_epi32(
+                                below, _mm512_add_epi32(lanes, _mm512_set1_epi32(int(first)))));
+        kept += unsigned(__builtin_popcount(below));
+    }
+    return kept;
+}
+
 #ifdef LOOKALIKE_EMULATE
 const char* const features[] = {"avx2", "popcnt", nullptr};
 #else
@@ -259,16 +613,37 @@ const char* const features[] = {"avx512f",    "avx512bw",    "avx512dq",        
 
 }  // namespace
 
-const Kernels avx512_kernels = {"avx512",
-                                2,
-                                features,
-                                absolute_differences,
-                                absolute_differences_at,
-                                differing_bits,
-                                differing_bits_at,
-                                positions_below,
-                                bounding_differences,
-                                bounds_below,
-                                least_bound};
+const Kernels avx512_kernels = {
+    .name = "avx512",
+    .rank = 2,
+    .features = features,
+    .absolute_differences = absolute_differences,
+    .absolute_differences_at = absolute_differences_at,
+    .squared_differences = each<SquaredDifference>,
+    .squared_differences_at = each_at<SquaredDifference>,
+    .differing_bits = differing_bits,
+    .differing_bits_at = differing_bits_at,
+    .float_squares = each<FloatSum<Square>>,
+    .float_squares_at = each_at<FloatSum<Square>>,
+    .float_absolutes = each<FloatSum<Absolute>>,
+    .float_absolutes_at = each_at<FloatSum<Absolute>>,
+    .float_angles = each<Angle>,
+    .float_angles_at = each_at<Angle>,
+    .sum_of_squares = double_sum<Square>,
+    .sum_of_absolutes = double_sum<Absolute>,
+    .sum_of_products = double_sum<Product>,
+    .positions_below = positions_below,
+    .count_at_most = count_at_most,
+    .least = least,
+    .greatest = greatest,
+    .bounding_differences = bounding_differences,
+    .bounding_squares = bounding_squares,
+    .bounds_below = bounds_below,
+    .least_bound = least_bound,
+    .project_bytes = project_bytes,
+    .project_floats = project_floats,
+    .estimate_blocks = estimate_blocks,
+    .scan_blocks = scan_blocks,
+};
 
 }  // namespace lookalike

@@ -22,38 +22,58 @@ inline std::uint32_t key_slot(Key key) {
     return std::uint32_t(key);
 }
 
-// Collects rows and keeps the k nearest. Rows must be offered in ascending order of slot:
-// then a later row at the k-th distance loses its tie, and only rows strictly below
-// `limit()` can still matter.
+// How far a computed distance, a float written as its bits, may lie from the true one. Nothing
+// for distances that are whole numbers.
+struct Margin {
+    float relative = 0;
+    float absolute = 0;
+
+    bool none() const { return relative == 0 && absolute == 0; }
+    // The distance at which a row cannot be nearer than one computed to be at `distance`.
+    std::uint32_t beyond(std::uint32_t distance) const;
+};
+
+// Collects rows and keeps the k nearest; with a margin, also all that may be among them.
 class Nearest {
 public:
-    explicit Nearest(std::size_t k) : k_(k) {}
+    explicit Nearest(std::size_t k, Margin margin = {});
 
-    std::uint32_t limit() const { return limit_; }
+    // Only rows strictly below can still matter, if rows come in ascending order of slot: a later
+    // row at the k-th distance loses its tie. In any other order, so do rows at this distance.
+    std::uint32_t limit() const { return key_distance(bound_); }
     // Promises that k rows lie strictly below this limit, offered already or still to come.
-    void lower_limit(std::uint32_t limit) {
-        if (limit < limit_) limit_ = limit;
-    }
+    void lower_limit(std::uint32_t limit) { lower_bound(make_key(limit, 0)); }
     void offer(std::uint32_t distance, std::uint32_t slot) {
-        if (distance < limit_) take(make_key(distance, slot));
+        const Key key = make_key(distance, slot);
+        if (key < bound_) take(key);
     }
-    // Drops what cannot be among the k nearest and lowers the limit to the k-th distance.
+    // Drops what cannot be among the k nearest and lowers the limit.
     void keep_nearest();
-    // At most k keys, ascending.
+    // What was kept, ascending.
     const std::vector<Key>& sorted();
     // Takes over the keys of a search in another part of the rows, in any order.
     void merge(const Nearest& other);
 
 private:
-    // Up to this k the keys are kept sorted by insertion: few rows get that far, and every
-    // one lowers the limit at once. Beyond, keys are collected and cut down now and then.
+    // Up to this many keys are kept sorted by insertion: few rows get that far, and every one
+    // lowers the limit at once. Beyond, keys are collected and cut down now and then.
     static constexpr std::size_t most_inserted = 64;
 
     void take(Key key);
+    void lower_bound(Key bound) {
+        if (bound < bound_) bound_ = bound;
+    }
 
-    std::size_t k_;
-    std::uint32_t limit_ = std::numeric_limits<std::uint32_t>::max();
+    std::size_t k_, next_cut_;
+    Margin margin_;
+    bool inserting_;
+    Key bound_ = std::numeric_limits<Key>::max();  // keys from here on do not matter
     std::vector<Key> keys_;
 };
+
+// The k-th smallest of count values, or a value a little larger: at most k + slack values, unless
+// they are tied, are at most the result. 1 <= k <= count.
+std::uint32_t about_kth_smallest(const std::uint32_t* values, std::size_t count, std::size_t k,
+                                 std::size_t slack);
 
 }  // namespace lookalike

@@ -19,23 +19,41 @@ def usable_levels() -> list[str]:
 def force_level(name: str) -> None:
     """Use the level of this name from now on."""
 
-def pack_rows(items: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], width: int, limit: int, rows: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu')]) -> None:
+class Measure(enum.Enum):
+    absolute_differences = 0
+
+    squared_differences = 1
+
+    differing_bits = 2
+
+    float_absolutes = 3
+
+    float_squares = 4
+
+    float_angles = 5
+
+def pack_items(items: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], width: int, measure: Measure, limit: int, scale: float, rows: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu')]) -> None:
     """
-    Write items as zero-padded rows of bytes; ValueError unless whole and in [0, limit].
+    Write items as zero-padded rows; ValueError unless bytes are whole and in [0, limit], and floats are finite with squares that float32 can add.
     """
 
-def make_bounds(rows: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], order: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], shift: int, bounds: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu')]) -> None:
+def make_sums(rows: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], order: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], shift: int, bounds: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu')]) -> None:
     """
     Write the bounding row of each row: sums of four values in that order, shifted right.
     """
 
-class Measure(enum.Enum):
-    absolute_differences = 0
+def make_projected(y: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], step: float, codes: Annotated[NDArray[numpy.int16], dict(shape=(None, None), order='C', device='cpu')]) -> None:
+    """Projected vectors in steps, as int16 in [-2047, 2047]."""
 
-    differing_bits = 1
+class Bounds:
+    @staticmethod
+    def of_sums(rows: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], bounds: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], order: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], shift: int) -> Bounds: ...
+
+    @staticmethod
+    def of_projection(rows: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], measure: Measure, projection: object, codes: Annotated[NDArray[numpy.int16], dict(shape=(None, None), order='C', device='cpu', writable=False)], step: float, longest: float) -> Bounds: ...
 
 class ExactScan:
-    def __init__(self, rows: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], width: int, measure: Measure, limit: int, bounds: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)] | None = None, order: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, shift: int = 0) -> None: ...
+    def __init__(self, rows: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], width: int, measure: Measure, limit: int = 255, scale: float = 1.0, bounds: Bounds | None = None) -> None: ...
 
     def nearest(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, threads: int, slots: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], distances: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> int:
         """
@@ -44,18 +62,18 @@ class ExactScan:
 
     def nearest_of_one(self, item: object, k: int) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None:
         """
-        Slots and distances of the k nearest rows; None when the item is not a plain array of whole numbers within the limit.
+        Slots and distances of the k nearest rows; None when the item is not a plain array that could be a row.
         """
 
     def nearest_among(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], candidates: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, threads: int, slots: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], distances: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
         """The k nearest of each query's candidates."""
 
-    def within(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], radius: int, threads: int) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.float64], dict(shape=(None,))]]:
+    def within(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], radius: float, threads: int) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.float64], dict(shape=(None,))]]:
         """
         Offsets, slots and distances of all rows within the radius, boundary included.
         """
 
-    def within_among(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], candidates: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], radius: int, threads: int) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.float64], dict(shape=(None,))]]:
+    def within_among(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], candidates: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], radius: float, threads: int) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.float64], dict(shape=(None,))]]:
         """The same among each query's candidates."""
 
 class BitSampler:
@@ -89,3 +107,77 @@ class BucketTables:
 
     def nearest_of_one(self, sampler: BitSampler, scan: ExactScan, item: object, k: int) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None:
         """The k nearest candidates of one item; None as above."""
+
+class Projection:
+    @staticmethod
+    def of_floats(mean: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], matrix: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> Projection: ...
+
+    @staticmethod
+    def of_bytes(mean: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], matrix: Annotated[NDArray[numpy.int8], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], scales: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], offsets: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> Projection: ...
+
+    @property
+    def outputs(self) -> int: ...
+
+    def apply(self, rows: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], dimensions: int, threads: int, y: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], tails: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu')]) -> None:
+        """
+        Project rows, and what their first dimensions leave out of |x - mean|^2.
+        """
+
+class Sketch:
+    def __init__(self, steps: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], unit: float) -> None: ...
+
+    @property
+    def unit(self) -> float: ...
+
+    @property
+    def steps(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None,))]: ...
+
+class Cells:
+    def __init__(self, sketch: Sketch, codes: Annotated[NDArray[numpy.int8], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> None: ...
+
+    def __len__(self) -> int: ...
+
+    @property
+    def sketch(self) -> Sketch: ...
+
+    @property
+    def codes(self) -> Annotated[NDArray[numpy.int8], dict(shape=(None,))]: ...
+
+    def assign(self, y: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], threads: int, cells: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu')]) -> None:
+        """The cell of each projected vector."""
+
+def learn_cells(y: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], dimensions: int, cells: int, rounds: int, least_step: float, threads: int) -> Cells:
+    """k-means over projected vectors in random order."""
+
+def learn_sketch(y: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], tails: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], cells: Cells, of_row: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], least_step: float) -> Sketch:
+    """The sketch for the residuals of these vectors."""
+
+def block_starts(of_row: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], cells: int) -> Annotated[NDArray[numpy.uint32], dict(shape=(None,))]:
+    """The first block of each cell, and the number of all."""
+
+def write_blocks(y: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], tails: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], cells: Cells, sketch: Sketch, tail_weight: float, of_row: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], blocks: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu')], rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu')]) -> None:
+    """Write every vector's sketch to the blocks of its cell."""
+
+class CellScan:
+    def __init__(self, verifier: ExactScan, projection: Projection, cells: Cells, sketch: Sketch, starts: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], blocks: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None: ...
+
+    def nearest(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, probes: int, candidates: int, threads: int, rows: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], distances: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+        """The k nearest of the rows that are verified."""
+
+    def nearest_of_one(self, item: object, k: int, probes: int, candidates: int) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None:
+        """
+        Rows and distances of the k nearest; None when the item is not a plain array that could be a row.
+        """
+
+    def trace(self, item: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, probes: int, candidates: int) -> tuple[int, int, float, float, float]:
+        """
+        Search for one item: rows scanned and verified, microseconds to hash, filter, verify.
+        """
+
+    def candidates(self, item: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], probes: int, candidates: int) -> Annotated[NDArray[numpy.int64], dict(shape=(None,))]:
+        """The rows that would be verified, ascending."""
+
+    def ranks(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], wanted: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)], excluded: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], threads: int, ranks: Annotated[NDArray[numpy.uint32], dict(shape=(None, None, None), order='C', device='cpu')]) -> None:
+        """
+        For each wanted row (negative: none) the rank of its cell and of its estimate.
+        """

@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.errors import InvalidInput, NotSupported
+from lookalike.errors import InvalidInput
 
 __all__ = [
     "as_array",
+    "are_whole_bytes",
     "as_radius",
     "batch_shape",
     "count_of",
+    "finite_floats",
     "packed_bits",
     "positive_integer",
     "real_number",
@@ -28,6 +30,10 @@ __all__ = [
 ]
 
 _SHOWN = 3  # positions listed in a message about bad values
+_CHUNK = 4096  # items squared at a time
+_READABLE = [np.dtype(t) for t in (np.uint8, np.int32, np.int64, np.float32, np.float64)]
+_MOST_SQUARES = 8e37  # four times this is still a float32 (most_squares in items.h)
+_LEAST_SQUARES = 1e-74  # the reciprocal of the root is still a float32
 
 
 def as_array(values: object, what: str) -> npt.NDArray[Any]:
@@ -119,6 +125,14 @@ def count_of(shape: tuple[int, ...], item_shape: tuple[int, ...], what: str) -> 
     )
 
 
+def are_whole_bytes(array: npt.NDArray[Any], limit: int) -> bool:
+    """Whether all values are whole numbers in [0, limit]."""
+    if array.dtype.kind == "b":
+        return limit >= 1
+    inside = bool(((array >= 0) & (array <= limit)).all())  # NaN is not
+    return inside and (array.dtype.kind != "f" or bool((array == np.trunc(array)).all()))
+
+
 def whole_bytes(array: npt.NDArray[Any], limit: int, what: str) -> npt.NDArray[np.uint8]:
     """Return integer-valued data as uint8, without loss.
 
@@ -132,9 +146,7 @@ def whole_bytes(array: npt.NDArray[Any], limit: int, what: str) -> npt.NDArray[n
     Raises
     ------
     InvalidInput
-        For NaN, infinities and values outside [0, limit], with their positions.
-    NotSupported
-        For fractions: they would have to be rounded.
+        For NaN, infinities, values outside [0, limit] and fractions, with their positions.
     """
     if array.dtype == np.uint8 and array.max(initial=0) <= limit:
         return array
@@ -148,12 +160,77 @@ def whole_bytes(array: npt.NDArray[Any], limit: int, what: str) -> npt.NDArray[n
         what,
     )
     whole = array.astype(np.uint8)
-    if array.dtype.kind == "f" and (fractions := whole != array).any():
-        raise NotSupported(
-            f"{what} must hold whole numbers from 0 to {limit} for now, stored as uint8; got "
-            f"{array.dtype} with {_places(array, fractions)}. Scale and round it to uint8."
+    if array.dtype.kind == "f":
+        _refuse(
+            array,
+            whole != array,
+            "must hold whole numbers, because the items of this index are whole, stored as uint8",
+            "Round them; an index whose items have fractions takes any.",
+            what,
         )
     return whole
+
+
+def finite_floats(
+    array: npt.NDArray[Any], scale: float, *, lengths: bool, what: str
+) -> npt.NDArray[Any]:
+    """Return items that can be stored as float32, as the core reads them.
+
+    Parameters
+    ----------
+    array : ndarray, shape (n, width)
+    scale : float
+        What they will be multiplied by.
+    lengths : bool
+        Whether items need a direction, and so must not be zero.
+
+    Raises
+    ------
+    InvalidInput
+        For NaN and infinities, for items whose squares overflow float32, and for zero vectors
+        where a direction is needed; with their positions.
+    """
+    if array.dtype.kind == "f":
+        _refuse(array, ~np.isfinite(array), "must be finite", "Remove or replace them.", what)
+    if array.dtype not in _READABLE:
+        array = array.astype(np.float64 if array.dtype.kind in "ui" else np.float32)
+    squares = _sums_of_squares(array, scale)
+    _refuse_items(
+        ~(squares <= _MOST_SQUARES),
+        "must have squares that float32 can add up",
+        "whose sums of squares overflow it",
+        "Divide all items by a constant.",
+        what,
+    )
+    if lengths:
+        _refuse_items(
+            squares < _LEAST_SQUARES,
+            "must have a direction for metric 'cosine'",
+            "that are zero",
+            "Remove them, or use metric 'l2'.",
+            what,
+        )
+    return array
+
+
+def _sums_of_squares(array: npt.NDArray[Any], scale: float) -> npt.NDArray[np.float64]:
+    sums = np.empty(len(array))
+    with np.errstate(over="ignore"):
+        for first in range(0, len(array), _CHUNK):
+            part = array[first : first + _CHUNK].astype(np.float64) * scale
+            sums[first : first + _CHUNK] = np.einsum("ij,ij->i", part, part)
+    return sums
+
+
+def _refuse_items(
+    bad: npt.NDArray[np.bool_], expected: str, which: str, remedy: str, what: str
+) -> None:
+    if bad.any():
+        first = ", ".join(str(i) for i in np.flatnonzero(bad)[:_SHOWN])
+        raise InvalidInput(
+            f"{what} {expected}; got {int(bad.sum())} of {len(bad)} {which}, the first at "
+            f"{first}. {remedy}"
+        )
 
 
 def packed_bits(array: npt.NDArray[Any], width_bits: int, what: str) -> npt.NDArray[np.uint8]:

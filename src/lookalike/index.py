@@ -10,24 +10,27 @@ import numpy.typing as npt
 
 from lookalike import arrays
 from lookalike.engines.engine import Engine
-from lookalike.engines.exact import ExactEngine
 from lookalike.engines.rows import Rows
-from lookalike.engines.tables import TablesEngine
-from lookalike.errors import InvalidInput
+from lookalike.errors import InvalidInput, NotSupported
 from lookalike.hashing.bit_sampling import BitSampling
 from lookalike.layout import Layout
 from lookalike.metrics import metric_named
-from lookalike.planner import Plan, plan_exact, plan_tables
-from lookalike.results import Explanation, Neighbors, Ranges
-from lookalike.seeds import resolve_seed
+from lookalike.planner import CellsPlanner, Plan, Planner, TablesPlanner, cells_may_pay
+from lookalike.recall import Measured, measure
+from lookalike.results import Explanation, Fate, Neighbors, Ranges
+from lookalike.seeds import Purpose, resolve_seed, shuffled
 
 __all__ = ["Index"]
 
 _DEFAULT_RECALL = 0.95
-_UINT8 = np.dtype(np.uint8)  # looked up once: a search of few items takes microseconds
+_PLAIN = (np.dtype(np.uint8), np.dtype(np.float32))  # batches that the core reads as they are
+_HASHED = ("l1", "hamming")  # metrics that have hash functions
 _MOST_THREADS = 1024
 _MOST_HASHED = 65_536  # bits of a code, and tables
 _MOST_PADDED = 100_000  # neighbours that may be asked for although there are fewer items
+_CANDIDATES_K = 10
+_MEASURED = 1000  # members that recall is measured on
+_MOST_ENGINES = 1000  # pairs of k and recall whose engines are remembered
 
 
 class Index:
@@ -35,16 +38,19 @@ class Index:
 
     Parameters
     ----------
-    metric : {"l1", "hamming"}
-        "l1" for integer vectors such as grey pixels, "hamming" for packed bits.
+    metric : {"l1", "l2", "cosine", "hamming"}
+        "l1" and "l2" for pixels and vectors, "cosine" for embeddings whose length says nothing,
+        "hamming" for packed bits.
     recall : float, optional
-        How complete answers must be, in (0, 1]; 0.95 unless given. Not together with
-        ``bits`` and ``tables``, which decide it.
+        How complete answers must be, in (0, 1]; 0.95 unless given. 1 means exact search. Not
+        together with ``bits`` and ``tables``, which decide it.
     bits, tables : int, optional
-        k bits x m tables: classic LSH with the parameters of your choice. Both or neither.
+        k bits x m tables: classic LSH with the parameters of your choice. Both or neither; for
+        "l1" and "hamming".
     value_range : int, optional
-        For "l1": the largest value an item may hold, at most 255, which is the default. Hash
-        functions are drawn for this range, so give it when it is smaller.
+        For "l1" and "l2": items are whole numbers up to this one, at most 255. Otherwise items
+        are stored as bytes if those of the first batch are such, and else as float32. Hash
+        functions are drawn for this range, so give it when it is smaller than 255.
     width_bits : int, optional
         For "hamming": bits of an item; 8 for each byte unless given.
     seed : int or None
@@ -81,7 +87,7 @@ class Index:
         )
         self._check_ranges(value_range, width_bits)
         self.value_range = (
-            255 if value_range is None else arrays.positive_integer(value_range, "value_range", 255)
+            None if value_range is None else arrays.positive_integer(value_range, "value_range", 255)
         )
         self.width_bits = (
             None if width_bits is None else arrays.positive_integer(width_bits, "width_bits")
@@ -90,7 +96,8 @@ class Index:
         self._layout: Layout | None = None  # both from the first batch on
         self._rows: Rows | None = None
         self._item_shape: tuple[int, ...] | None = None
-        self._engine: Engine | None = None
+        self._planner: Planner | None = None
+        self._engines: dict[tuple[int, float | None], Engine] = {}  # by k and recall
         self._lock = threading.RLock()
 
     # ---- what is stored
@@ -104,7 +111,8 @@ class Index:
 
     def __repr__(self) -> str:
         shape = "" if self._item_shape is None else f" of shape {self._item_shape}"
-        return f"<Index {self.metric}, {len(self):,} items{shape}, engine {self.plan.engine}>"
+        engine = "not planned yet" if self._planner is None else f"engine {self.plan.engine}"
+        return f"<Index {self.metric}, {len(self):,} items{shape}, {engine}>"
 
     @property
     def metric(self) -> str:
@@ -118,11 +126,14 @@ class Index:
 
     @property
     def plan(self) -> Plan:
-        """What the index does and why."""
-        stored_as = self._layout.stored_as if self._layout else "nothing stored yet"
-        if self.bits is None or self.tables is None:
-            return plan_exact(self._metric, stored_as)
-        return plan_tables(self._metric, stored_as, self.bits, self.tables)
+        """What a search for 10 neighbours does and why; planned now if it was not before.
+
+        Raises
+        ------
+        InvalidInput
+            When the index is empty.
+        """
+        return self._settled().plan(self.recall)
 
     def add(self, items: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Store a batch.
@@ -130,9 +141,9 @@ class Index:
         Parameters
         ----------
         items : array_like, shape (n, d) or (n, *item_shape)
-            The first batch fixes the item shape. For "l1": whole numbers in
-            [0, value_range], of any dtype. For "hamming": uint8 in ``numpy.packbits`` order,
-            or bool.
+            The first batch fixes the item shape. For "hamming": uint8 in ``numpy.packbits``
+            order, or bool. Otherwise numbers of any dtype: whole ones up to 255 are stored as
+            bytes, others as float32.
 
         Returns
         -------
@@ -146,23 +157,21 @@ class Index:
         """
         array = arrays.as_array(items, "items")
         with self._lock:
-            layout = self._layout or Layout.of(
-                array, self._metric, self.value_range, self.width_bits
-            )
+            layout = self._layout_for(array)
             if layout.count(array, "items") is None:
                 raise InvalidInput(
                     f"items must be a batch, also when it is one item; got shape {array.shape}. "
                     "Add an axis: items[None]."
                 )
             stored = layout.rows(array, "items")
-            rows = self._rows or Rows(layout.width, self._metric.row_alignment, layout.value_range)
+            rows = self._rows_of(layout)
             start = len(rows)
             rows.append(stored)
-            self._layout, self._rows, self._engine = layout, rows, None
+            self._layout, self._rows, self._planner, self._engines = layout, rows, None, {}
             self._item_shape, self.width_bits = layout.item_shape, layout.width_bits
             return np.arange(start, len(rows), dtype=np.int64)
 
-    def vectors(self, ids: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+    def vectors(self, ids: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return stored items.
 
         Parameters
@@ -171,7 +180,7 @@ class Index:
 
         Returns
         -------
-        ndarray of uint8, shape item_shape or (n, *item_shape)
+        ndarray of uint8 or float32, shape item_shape or (n, *item_shape)
             As stored: whole numbers come back as uint8, booleans as packed bits.
 
         Raises
@@ -193,6 +202,7 @@ class Index:
         *,
         id: int | None = None,
         exclude: npt.ArrayLike | None = None,
+        recall: float | None = None,
         threads: int = 1,
     ) -> Neighbors:
         """Find the k nearest items.
@@ -207,6 +217,9 @@ class Index:
             Search for the neighbours of this member, itself excluded, in place of a query.
         exclude : array of int, optional
             Ids that must not be returned.
+        recall : float, optional
+            For this call, in place of the recall of the index. The first call of a recall
+            works out what it takes; above 0.995 that takes seconds.
         threads : int
             How many to use. The result does not depend on it.
 
@@ -225,8 +238,8 @@ class Index:
         if type(threads) is not int or threads != 1:
             threads = _threads(threads)
         if id is not None or exclude is not None:
-            return self._search_without(query, k, id, exclude, threads)
-        engine = self._engine or self._settled(threads)
+            return self._search_without(query, k, id, exclude, recall, threads)
+        engine = self._engines.get((k, recall)) or self._engine_for(k, recall, threads)
         if self._is_plain(query):
             found = engine.nearest_of_one(query, k)
             if found is not None:  # else the full check finds what is wrong, or converts
@@ -239,7 +252,14 @@ class Index:
         items, count = self._items(query)
         return Neighbors(*engine.nearest(items, count, k, threads))
 
-    def within(self, query: npt.ArrayLike, radius: float, *, threads: int = 1) -> Ranges:
+    def within(
+        self,
+        query: npt.ArrayLike,
+        radius: float,
+        *,
+        recall: float | None = None,
+        threads: int = 1,
+    ) -> Ranges:
         """Find all items within a radius.
 
         Parameters
@@ -248,6 +268,8 @@ class Index:
             One item, or a batch.
         radius : float
             In units of the metric; items at exactly this distance are included.
+        recall : float, optional
+            For this call: the share of them that is found, on average.
         threads : int
             How many to use. The result does not depend on it.
 
@@ -262,15 +284,18 @@ class Index:
             For a wrong query, or a radius that is negative or NaN.
         """
         radius, threads = arrays.as_radius(radius), _threads(threads)
-        engine = self._engine or self._settled(threads)
+        wanted = self._wanted_recall(recall)
+        planner = self._planner or self._settled(threads)
         items, count = self._items(query)
-        found = engine.within(items, radius, threads)
+        found = planner.within(items, radius, wanted, threads)
         return Ranges(found.slots, found.distances, None if count is None else found.offsets)
 
     def candidates(
         self, query: npt.ArrayLike, *, threads: int = 1
     ) -> npt.NDArray[np.int64] | list[npt.NDArray[np.int64]]:
-        """Ids of the items that would be verified: the union of the query's buckets.
+        """Ids of the items that a search for 10 would verify.
+
+        For tables that is the union of the query's buckets.
 
         Parameters
         ----------
@@ -283,7 +308,7 @@ class Index:
             Ascending. Every id, when the plan is exact search.
         """
         threads = _threads(threads)
-        engine = self._engine or self._settled(threads)
+        engine = self._engine_for(_CANDIDATES_K, None, threads)
         if self._is_plain(query):
             found = engine.candidates_of_one(query)
             if found is not None:
@@ -294,8 +319,25 @@ class Index:
             return slots
         return np.split(slots, offsets[1:-1]) if count else []
 
-    def explain(self, query: npt.ArrayLike, k: int = 10) -> Explanation:
+    def explain(
+        self,
+        query: npt.ArrayLike,
+        k: int = 10,
+        *,
+        recall: float | None = None,
+        id: int | None = None,
+    ) -> Explanation:
         """Search one item and tell, step by step, what happened.
+
+        Parameters
+        ----------
+        query : array_like
+            One item.
+        k : int
+        recall : float, optional
+            For this call, in place of the recall of the index.
+        id : int, optional
+            A member to follow: was it found, and if not, which step lost it?
 
         Returns
         -------
@@ -309,25 +351,145 @@ class Index:
             raise InvalidInput(
                 f"explain must be given one item; got a batch of {count}. Pass one of them."
             )
-        engine = self._engine or self._settled()
+        if id is not None:
+            self._known_ids(id, "id")
+        wanted = self._wanted_recall(recall)
+        planner = self._settled()
+        engine = planner.engine(k, wanted)
         steps = engine.trace(items, k)
-        slots, distances = engine.nearest(items, None, k, 1)
-        return Explanation(str(self.plan), len(self), steps, Neighbors(slots, distances))
+        hits = Neighbors(*engine.nearest(items, None, k, 1))
+        fate = None if id is None else self._fate(planner, items, k, wanted, int(id), hits)
+        return Explanation(str(planner.plan(wanted, k)), len(self), steps, hits, fate)
+
+    def measure(
+        self,
+        k: int = 10,
+        queries: npt.ArrayLike | None = None,
+        *,
+        recall: float | None = None,
+        threads: int = 1,
+    ) -> Measured:
+        """Measure the recall of searches, beside exact search.
+
+        Parameters
+        ----------
+        k : int
+            Neighbours asked for.
+        queries : array_like, shape (n, d) or (n, *item_shape), optional
+            A batch of your own. Without it 1,000 random members are used, each left out of its
+            own search; they are not those that the index was calibrated on.
+        recall : float, optional
+            In place of the recall of the index.
+        threads : int
+
+        Returns
+        -------
+        Measured
+            ``recall``, and the interval ``low`` to ``high`` which holds the mean over all such
+            queries with 95 % confidence.
+
+        Raises
+        ------
+        InvalidInput
+            For a wrong k or queries that are no batch.
+        """
+        k, threads = self._wanted(k), _threads(threads)
+        wanted = self._wanted_recall(recall)
+        planner = self._settled(threads)
+        assert self._rows is not None
+        if queries is None:
+            own = shuffled(
+                len(self), _MEASURED, seed=self.seed, purpose=Purpose.CALIBRATION, stream=1
+            )
+            items = np.ascontiguousarray(self._rows.vectors[own])
+        else:
+            items = self._batch(queries, "queries")
+            own = np.full(len(items), -1)
+        engine = planner.engine(k, wanted, threads)
+        return measure(engine, planner.exact, items, own, k, threads)
+
+    def calibrate(self, queries: npt.ArrayLike, *, threads: int = 1) -> None:
+        """Keep the promise for queries like these, when they are unlike the stored items.
+
+        Parameters
+        ----------
+        queries : array_like, shape (n, d) or (n, *item_shape)
+            A sample of your own, not used for anything else; some hundreds at least. More make
+            the promise cheaper, up to 800 (3,200 for a recall above 0.995).
+        threads : int
+
+        Raises
+        ------
+        InvalidInput
+            When they are no batch.
+        NotSupported
+            When the plan is not calibrated: hash tables, or exact search.
+        """
+        planner = self._settled(_threads(threads))
+        items = self._batch(queries, "queries")
+        if not isinstance(planner, CellsPlanner):
+            raise NotSupported(
+                f"calibrate must be given an index whose plan is measured; got the plan "
+                f"{planner.plan(self.recall).engine!r}, which does not depend on queries. "
+                "There is nothing to do."
+            )
+        if not len(items):
+            raise InvalidInput(
+                "queries must be some hundreds of your own; got none. Pass a batch."
+            )
+        with self._lock:
+            planner.calibrate(items, threads)
+            self._engines = {}
 
     # ---- inside
 
     def _check_ranges(self, value_range: int | None, width_bits: int | None) -> None:
         wrong, given = (
-            ("value_range", value_range) if self.metric == "hamming" else ("width_bits", width_bits)
+            ("width_bits", width_bits)
+            if self.metric in ("l1", "l2")
+            else ("value_range", value_range)
         )
+        if self.metric == "cosine" and width_bits is not None:
+            wrong, given = "width_bits", width_bits
         if given is not None:
             raise InvalidInput(
                 f"{wrong} must be left out for metric {self.metric!r}, to which it does not "
-                f"apply; got {given!r}. value_range is for 'l1', width_bits for 'hamming'."
+                f"apply; got {given!r}. value_range is for 'l1' and 'l2', width_bits for "
+                "'hamming'."
+            )
+        if self.bits is not None and self.metric not in _HASHED:
+            raise NotSupported(
+                f"bits and tables must go with metric 'l1' or 'hamming' in this version; got "
+                f"{self.metric!r}. Leave them out and say a recall."
             )
 
-    def _items(self, query: npt.ArrayLike | None) -> tuple[npt.NDArray[np.uint8], int | None]:
-        """Check a query fully; return it as bytes, and its count (None for one item)."""
+    def _layout_for(self, batch: npt.NDArray[Any]) -> Layout:
+        """The layout in which the items so far and this batch can be stored."""
+        if self._layout is None:
+            # Hash functions of tables are drawn for bytes.
+            hashed = 255 if self.bits is not None and self.metric != "hamming" else None
+            return Layout.of(batch, self._metric, self.value_range or hashed, self.width_bits)
+        layout = self._layout
+        may_widen = self.value_range is None and self.bits is None and self.width_bits is None
+        if (
+            may_widen
+            and not layout.are_floats
+            and not arrays.are_whole_bytes(batch, layout.value_range)
+        ):
+            return layout.widened(batch)
+        return layout
+
+    def _rows_of(self, layout: Layout) -> Rows:
+        """The rows so far, in this layout."""
+        if self._rows is not None and layout.measure == self._rows.measure:
+            return self._rows
+        rows = Rows(layout.width, layout.measure, layout.value_range, layout.scale)
+        if self._rows is not None:
+            rows.append(np.ascontiguousarray(self._rows.vectors))
+        return rows
+
+    def _items(self, query: npt.ArrayLike | None) -> tuple[npt.NDArray[Any], int | None]:
+        """Check a query fully; return it as the core reads it, and its count (None for one)."""
         if query is None:
             raise InvalidInput(
                 "search must be given a query or an id; got neither. Pass an item, a batch, or "
@@ -338,6 +500,25 @@ class Index:
             raise _empty_index()
         count = self._layout.count(array, "query")
         return self._layout.rows(array, "query"), count
+
+    def _batch(self, queries: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
+        items, count = self._items(queries)
+        if count is None:
+            raise InvalidInput(
+                f"{what} must be a batch; got one item. Add an axis: {what}[None]."
+            )
+        return items
+
+    def _wanted_recall(self, recall: float | None) -> float | None:
+        """The recall of one call."""
+        if recall is None:
+            return self.recall
+        if self.recall is None:
+            raise InvalidInput(
+                f"recall must be left out, because bits and tables decide it; got {recall!r}. "
+                "Build an index without them to say a recall."
+            )
+        return _checked_recall(recall)
 
     def _wanted(self, k: object) -> int:
         """Check how many neighbours are wanted: results take memory, found or not."""
@@ -351,34 +532,84 @@ class Index:
             and (self.width_bits is None or self._layout.may_be_plain(query))  # type: ignore[union-attr]
         )
 
-    def _is_plain_batch(self, query: object) -> TypeGuard[npt.NDArray[np.uint8]]:
-        """Whether a query is a batch of bytes that the core reads, and checks, as it is."""
+    def _is_plain_batch(self, query: object) -> TypeGuard[npt.NDArray[Any]]:
+        """Whether a query is a batch that the core reads, and checks, as it is."""
         return (
             type(query) is np.ndarray
-            and query.dtype is _UINT8
+            and query.dtype in _PLAIN
             and query.shape[1:] == self._item_shape
             and query.flags.c_contiguous
             and (self.width_bits is None or self._layout.may_be_plain(query))  # type: ignore[union-attr]
         )
 
-    def _settled(self, threads: int = 1) -> Engine:
-        """The engine for what is stored now, built at first need."""
+    def _engine_for(self, k: int, recall: float | None, threads: int) -> Engine:
+        """The engine for a search, remembered for the next."""
+        wanted = self._wanted_recall(recall)
         with self._lock:
-            if self._engine is None:
-                self._engine = self._built(threads)
-            return self._engine
+            engine = self._settled(threads).engine(k, wanted, threads)
+            if len(self._engines) >= _MOST_ENGINES:
+                self._engines = {}
+            self._engines[k, recall] = engine
+            return engine
 
-    def _built(self, threads: int) -> Engine:
-        if not len(self) or self._rows is None:
+    def _settled(self, threads: int = 1) -> Planner:
+        """The planner for what is stored now, built at first need."""
+        with self._lock:
+            if self._planner is None:
+                self._planner = self._built(threads)
+            return self._planner
+
+    def _built(self, threads: int) -> Planner:
+        if not len(self) or self._rows is None or self._layout is None:
             raise _empty_index()
-        if self.bits is None or self.tables is None:
-            return ExactEngine(self._rows, self._metric)
-        if self.width_bits is None:
-            family = BitSampling(self._rows.width, self.value_range)
+        about = self._rows, self._metric, self._layout.stored_as
+        if self.bits is not None and self.tables is not None:
+            if self.width_bits is None:
+                family = BitSampling(self._rows.width, self._layout.value_range)
+            else:
+                family = BitSampling(self.width_bits)
+            functions = family.draw(self.seed, tables=self.tables, bits=self.bits)
+            return TablesPlanner(*about, functions, threads)
+        if self.recall == 1.0:
+            return Planner(*about, "recall 1 was asked for")
+        if self.metric == "hamming":
+            return Planner(*about, "exact search is the engine for packed bits")
+        if not cells_may_pay(self._rows):
+            return Planner(*about, "with so few items exact search costs least")
+        return CellsPlanner(*about, self.seed, threads)
+
+    def _fate(
+        self,
+        planner: Planner,
+        items: npt.NDArray[Any],
+        k: int,
+        recall: float | None,
+        id: int,
+        hits: Neighbors,
+    ) -> Fate:
+        """What happened to one member in a search."""
+        assert self._rows is not None
+        exact = planner.exact.nearest(items, None, len(self), 1)
+        place = int(np.flatnonzero(exact[0] == id)[0])
+        distance = float(exact[1][place])
+        if id in hits.ids:
+            return Fate(id, distance, place + 1, "found")
+        if place >= k:
+            return Fate(id, distance, place + 1, "not among the true k nearest")
+        effort = None
+        if isinstance(planner, CellsPlanner) and recall is not None:
+            effort = planner.effort(k, recall)
+        if effort is None or not isinstance(planner, CellsPlanner):
+            return Fate(id, distance, place + 1, "lost in hash: it shares no bucket")
+        cell_rank, estimate_rank = planner.ranks_of(items, id)
+        if cell_rank > effort.probes:
+            lost = f"lost in hash: its cell is number {cell_rank}, {effort.probes} are probed"
         else:
-            family = BitSampling(self.width_bits)
-        functions = family.draw(self.seed, tables=self.tables, bits=self.bits)
-        return TablesEngine(self._rows, self._metric, functions, threads)
+            lost = (
+                f"lost in filter: its estimate is number {estimate_rank}, "
+                f"{effort.candidates} are verified"
+            )
+        return Fate(id, distance, place + 1, lost, planner.recall_that_finds(k, items, id))
 
     def _known_ids(self, ids: npt.ArrayLike, what: str) -> npt.NDArray[np.int64]:
         array = arrays.as_array(ids, what)
@@ -402,6 +633,7 @@ class Index:
         k: int,
         id: int | None,
         exclude: npt.ArrayLike | None,
+        recall: float | None,
         threads: int,
     ) -> Neighbors:
         """Search for more, then drop the excluded ids: by id, never by rank."""
@@ -420,7 +652,8 @@ class Index:
                 )
             banned = np.union1d(banned, [id])
         assert query is not None
-        hits = self.search(query, min(k + len(banned), max(len(self), k)), threads=threads)
+        more = min(k + len(banned), max(len(self), k))
+        hits = self.search(query, more, recall=recall, threads=threads)
         ids, distances = np.atleast_2d(hits.ids), np.atleast_2d(hits.distances)
         allowed = ~np.isin(ids, banned)
         # A stable sort moves the allowed ones to the front and keeps their order.
@@ -448,6 +681,10 @@ def _recall_of(recall: float | None, bits: int | None, tables: int | None) -> fl
         return None
     if recall is None:
         return _DEFAULT_RECALL
+    return _checked_recall(recall)
+
+
+def _checked_recall(recall: float) -> float:
     number = arrays.real_number(recall)
     if not 0.0 < number <= 1.0:  # phrased so that NaN fails as well
         raise InvalidInput(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,11 @@ import numpy.typing as npt
 from lookalike import arrays
 from lookalike.errors import InvalidInput
 from lookalike.metrics import Metric
+from lookalike.native import Measure
 
 __all__ = ["Layout"]
+
+_LEAST_MAGNITUDE = 2.0**-40  # smaller values are scaled up: their squares would vanish in float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +26,40 @@ class Layout:
     Attributes
     ----------
     metric : Metric
+    measure : Measure
+        The kernel for items stored like this.
     item_shape : tuple of int
         Shape of one item as stored; for packed bits, ``(bytes,)``.
     value_range : int
-        The largest value of an integer item.
+        The largest value of an item stored as bytes.
     width_bits : int or None
         Bits of an item, for packed bits; otherwise None.
+    scale : float
+        The power of two that floats are multiplied by.
     came_as : str
         Dtype of the first batch.
     """
 
     metric: Metric
+    measure: Measure
     item_shape: tuple[int, ...]
     value_range: int
     width_bits: int | None
+    scale: float
     came_as: str
 
     @classmethod
     def of(
-        cls, batch: npt.NDArray[Any], metric: Metric, value_range: int, width_bits: int | None
+        cls,
+        batch: npt.NDArray[Any],
+        metric: Metric,
+        value_range: int | None = None,
+        width_bits: int | None = None,
     ) -> Layout:
         """Return the layout that a first batch fixes.
+
+        Items are stored as bytes where that loses nothing, otherwise as float32. A value range
+        says that they are to be bytes.
 
         Raises
         ------
@@ -51,9 +67,25 @@ class Layout:
             When it is no batch, or its width contradicts ``width_bits``.
         """
         shape = arrays.batch_shape(batch, "items")
-        came_as = str(batch.dtype)
-        if metric.name != "hamming":
-            return cls(metric, shape, value_range, None, came_as)
+        if metric.name == "hamming":
+            return cls._of_bits(batch, shape, metric, width_bits)
+        limit = 255 if value_range is None else value_range
+        fits = value_range is not None or arrays.are_whole_bytes(batch, limit)
+        if metric.of_bytes is not None and fits:
+            measure, scale = metric.of_bytes, 1.0
+        else:
+            assert metric.of_floats is not None
+            measure, scale = metric.of_floats, _scale_for(batch)
+        return cls(metric, measure, shape, limit, None, scale, str(batch.dtype))
+
+    @classmethod
+    def _of_bits(
+        cls,
+        batch: npt.NDArray[Any],
+        shape: tuple[int, ...],
+        metric: Metric,
+        width_bits: int | None,
+    ) -> Layout:
         if len(shape) != 1:
             raise InvalidInput(
                 f"items must have shape (n, bytes) or (n, bits) for metric 'hamming'; got "
@@ -66,19 +98,36 @@ class Layout:
                 f"items must have the {bits} bits that width_bits says; got {given} bits "
                 f"from shape {batch.shape} of {batch.dtype}. Change width_bits or the items."
             )
-        return cls(metric, (-(-bits // 8),), 255, bits, came_as)
+        assert metric.of_bytes is not None
+        return cls(metric, metric.of_bytes, (-(-bits // 8),), 255, bits, 1.0, str(batch.dtype))
 
     @property
     def width(self) -> int:
-        """Bytes of a stored item."""
+        """Values of a stored item."""
         return math.prod(self.item_shape)
+
+    @property
+    def are_floats(self) -> bool:
+        """Whether items are stored as float32; otherwise as bytes."""
+        return self.measure == self.metric.of_floats
 
     @property
     def stored_as(self) -> str:
         """How items are stored and what they were converted from, in words."""
         if self.width_bits is not None:
             return "packed bits" + (" from bool" if self.came_as == "bool" else "")
-        return "uint8" + ("" if self.came_as == "uint8" else f" from {self.came_as}, without loss")
+        if not self.are_floats:
+            lossless = f"uint8 from {self.came_as}, without loss"
+            return "uint8" if self.came_as == "uint8" else lossless
+        if self.came_as in ("float32", "float16", "uint8", "bool"):
+            return "float32" if self.came_as == "float32" else f"float32 from {self.came_as}"
+        return f"float32 from {self.came_as}, rounded"
+
+    def widened(self, batch: npt.NDArray[Any]) -> Layout:
+        """The layout for the items so far, stored as bytes, and a batch that does not fit bytes."""
+        assert self.metric.of_floats is not None
+        came_as = str(np.result_type(np.dtype(self.came_as), batch.dtype))
+        return replace(self, measure=self.metric.of_floats, came_as=came_as)
 
     def count(self, array: npt.NDArray[Any], what: str) -> int | None:
         """Number of items of a batch; None for one item.
@@ -92,18 +141,23 @@ class Layout:
             return arrays.count_of(array.shape, (self.width_bits,), what)
         return arrays.count_of(array.shape, self.item_shape, what)
 
-    def rows(self, array: npt.NDArray[Any], what: str) -> npt.NDArray[np.uint8]:
-        """Check every value; return the items as bytes, shape (n, width).
+    def rows(self, array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
+        """Check every value; return the items as the core reads them, shape (n, width).
 
         Raises
         ------
-        InvalidInput, NotSupported
-            When a value cannot be stored without loss.
+        InvalidInput
+            When a value cannot be stored.
         """
-        if self.width_bits is None:
-            stored = arrays.whole_bytes(array, self.value_range, what)
+        if self.width_bits is not None:
+            stored: npt.NDArray[Any] = arrays.packed_bits(array, self.width_bits, what)
+        elif self.are_floats:
+            flat = array.reshape(-1, self.width)
+            stored = arrays.finite_floats(
+                flat, self.scale, lengths=self.measure == Measure.float_angles, what=what
+            )
         else:
-            stored = arrays.packed_bits(array, self.width_bits, what)
+            stored = arrays.whole_bytes(array, self.value_range, what)
         return np.ascontiguousarray(stored).reshape(-1, self.width)
 
     def may_be_plain(self, item: npt.NDArray[Any]) -> bool:
@@ -114,3 +168,12 @@ class Layout:
         if self.width_bits is None:
             return True
         return item.dtype == np.uint8 and self.width_bits % 8 == 0
+
+
+def _scale_for(batch: npt.NDArray[Any]) -> float:
+    """A power of two that brings very small values near 1; otherwise 1."""
+    with np.errstate(invalid="ignore"):
+        largest = float(np.abs(batch).max(initial=0))
+    if not 0.0 < largest < _LEAST_MAGNITUDE:
+        return 1.0
+    return float(2.0 ** min(-math.frexp(largest)[1], 120))

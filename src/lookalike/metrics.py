@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lookalike.errors import InvalidInput, NotSupported
+from lookalike.errors import InvalidInput
 from lookalike.native import Measure
 
 __all__ = ["METRICS", "Metric", "metric_named"]
@@ -22,17 +22,17 @@ class Metric:
         The formula.
     unit : str
         What a distance of 1 means.
-    measure : Measure
-        The kernel that computes it.
-    row_alignment : int
-        Stored rows are padded with zeros to a multiple of this many bytes.
+    of_bytes : Measure or None
+        The kernel for items stored as bytes; None when they are stored as floats.
+    of_floats : Measure or None
+        The kernel for items stored as float32; None when they must be bytes.
     """
 
     name: str
     definition: str
     unit: str
-    measure: Measure
-    row_alignment: int
+    of_bytes: Measure | None
+    of_floats: Measure | None
 
 
 METRICS = {
@@ -40,19 +40,31 @@ METRICS = {
         name="l1",
         definition="sum of |x_j - y_j|",
         unit="grey levels",
-        measure=Measure.absolute_differences,
-        row_alignment=16,
+        of_bytes=Measure.absolute_differences,
+        of_floats=Measure.float_absolutes,
+    ),
+    "l2": Metric(
+        name="l2",
+        definition="square root of the sum of (x_j - y_j)^2",
+        unit="the items' own",
+        of_bytes=Measure.squared_differences,
+        of_floats=Measure.float_squares,
+    ),
+    "cosine": Metric(
+        name="cosine",
+        definition="1 - <x, y> / (|x| |y|)",
+        unit="none: 0 for one direction, 1 for a right angle, 2 for opposite ones",
+        of_bytes=None,
+        of_floats=Measure.float_angles,
     ),
     "hamming": Metric(
         name="hamming",
         definition="number of bits that differ",
         unit="bits",
-        measure=Measure.differing_bits,
-        row_alignment=8,
+        of_bytes=Measure.differing_bits,
+        of_floats=None,
     ),
 }
-
-_PLANNED = ("l2", "cosine")
 
 
 def metric_named(name: str) -> Metric:
@@ -60,18 +72,11 @@ def metric_named(name: str) -> Metric:
 
     Raises
     ------
-    NotSupported
-        For a metric that is planned and not there yet.
     InvalidInput
         For any other name.
     """
     metric = METRICS.get(name) if isinstance(name, str) else None
-    if metric is not None:
-        return metric
-    works = " or ".join(repr(known) for known in METRICS)
-    if name in _PLANNED:
-        raise NotSupported(
-            f"metric must be {works} in this version; got {name!r}, which is planned. For pixel "
-            "images use 'l1', for packed bits 'hamming'."
-        )
-    raise InvalidInput(f"metric must be {works}; got {name!r}. Choose one of those.")
+    if metric is None:
+        works = ", ".join(repr(known) for known in METRICS)
+        raise InvalidInput(f"metric must be one of {works}; got {name!r}. Choose one of those.")
+    return metric

@@ -10,19 +10,46 @@ from __future__ import annotations
 import os
 
 from lookalike import _core
-from lookalike._core import BitSampler, BucketTables, ExactScan, Measure, make_bounds, pack_rows
+from lookalike._core import (
+    BitSampler,
+    Bounds,
+    BucketTables,
+    Cells,
+    CellScan,
+    ExactScan,
+    Measure,
+    Projection,
+    Sketch,
+    block_starts,
+    learn_cells,
+    learn_sketch,
+    make_projected,
+    make_sums,
+    pack_items,
+    write_blocks,
+)
 from lookalike.errors import InvalidInput
 
 __all__ = [
     "BitSampler",
+    "Bounds",
     "BucketTables",
+    "CellScan",
+    "Cells",
     "ExactScan",
     "Measure",
+    "Projection",
+    "Sketch",
+    "block_starts",
     "cpu_level",
     "cpu_levels",
-    "make_bounds",
-    "pack_rows",
+    "learn_cells",
+    "learn_sketch",
+    "make_projected",
+    "make_sums",
+    "pack_items",
     "set_cpu_level",
+    "write_blocks",
 ]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Explanation", "Neighbors", "Ranges", "Step"]
+__all__ = ["Explanation", "Fate", "Neighbors", "Ranges", "Step"]
 
 Ids = npt.NDArray[np.int64]
 Distances = npt.NDArray[np.float64]
@@ -117,6 +117,34 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Fate:
+    """What happened to one member in a search.
+
+    Attributes
+    ----------
+    id : int
+    distance : float
+        Its exact distance from the query.
+    rank : int
+        Its true place among all members, 1 for the nearest.
+    what : str
+        Found, or which step lost it.
+    recall : float or None
+        Where it was lost: the smallest recall, of those tried, that would have found it.
+    """
+
+    id: int
+    distance: float
+    rank: int
+    what: str
+    recall: float | None = None
+
+    def __str__(self) -> str:
+        remedy = "" if self.recall is None else f"; recall={self.recall:g} would have found it"
+        return f"id {self.id}, distance {self.distance:g}, rank {self.rank:,}: {self.what}{remedy}"
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """How one query was answered.
 
@@ -131,12 +159,15 @@ class Explanation:
         this call and vary from call to call.
     hits : Neighbors
         The answer.
+    fate : Fate or None
+        Of the member that was asked about.
     """
 
     plan: str
     size: int
     steps: tuple[Step, ...]
     hits: Neighbors = field(repr=False)
+    fate: Fate | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain Python values, ready for JSON."""
@@ -154,6 +185,7 @@ class Explanation:
             ],
             "ids": self.hits.ids.tolist(),
             "distances": [d if np.isfinite(d) else None for d in self.hits.distances.tolist()],
+            "fate": None if self.fate is None else asdict(self.fate),
         }
 
     def __str__(self) -> str:
@@ -164,7 +196,8 @@ class Explanation:
             f"  {name:<{widths[0]}}  {left:>{widths[1]}}  {time:>{widths[2]}}  {does}".rstrip()
             for name, left, time, does in rows
         ]
-        return "\n".join([f"plan: {self.plan}", f"{self.size:,} vectors", *lines])
+        fate = [] if self.fate is None else [str(self.fate)]
+        return "\n".join([f"plan: {self.plan}", f"{self.size:,} vectors", *lines, *fate])
 
 
 def _pairs(ids: Ids, distances: Distances) -> str:

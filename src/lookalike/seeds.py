@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from lookalike.errors import InvalidInput
 
-__all__ = ["Purpose", "integers_below", "resolve_seed"]
+__all__ = ["Purpose", "integers_below", "resolve_seed", "shuffled"]
 
 _MOST = 2**128  # NumPy's SeedSequence takes more, but a seed should fit a manifest
 
@@ -28,6 +28,9 @@ class Purpose(enum.IntEnum):
     """What a stream is for. Numbers are part of every stored index: never renumber."""
 
     BIT_SAMPLING = 1
+    COMPONENTS = 2
+    CELLS = 3
+    CALIBRATION = 4
 
 
 def resolve_seed(seed: int | None) -> int:
@@ -82,3 +85,24 @@ def integers_below(
     raw = np.random.PCG64(sequence).random_raw(count)
     # Multiply and shift (Lemire, "Fast random integer generation in an interval", 2019).
     return (((raw >> np.uint64(32)) * np.uint64(limit)) >> np.uint64(32)).astype(np.int64)
+
+
+def shuffled(
+    limit: int, most: int, *, seed: int, purpose: Purpose, stream: int = 0
+) -> npt.NDArray[np.int64]:
+    """Draw whole numbers from ``[0, limit)`` without replacement, in random order.
+
+    Parameters
+    ----------
+    limit, most : int
+        At most this many numbers are drawn; all of them when there are not more.
+    seed, purpose, stream
+        Name the stream; equal names give equal numbers on every platform.
+
+    Returns
+    -------
+    ndarray of int64, shape (min(limit, most),)
+    """
+    sequence = np.random.SeedSequence(seed, spawn_key=(int(purpose), stream))
+    raw = np.random.PCG64(sequence).random_raw(limit)
+    return np.argsort(raw, kind="stable")[:most]

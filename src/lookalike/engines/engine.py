@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from lookalike.results import Step
 
-__all__ = ["Engine", "Found", "Items", "radius_below"]
+__all__ = ["Engine", "Found", "Items"]
 
 Items = npt.NDArray[Any]
 Slots = npt.NDArray[np.int64]
@@ -39,8 +39,8 @@ class Found(NamedTuple):
 class Engine(ABC):
     """Searches a fixed set of rows.
 
-    Items are arrays that the core can read (C-contiguous; uint8, or whole numbers in int32,
-    int64, float32, float64). ``count`` is None for one item, else the number of a batch.
+    Items are arrays that the core can read (C-contiguous; uint8, int32, int64, float32, float64)
+    and, where rows are bytes, hold whole numbers. ``count`` is None for one item, else the number of a batch.
     """
 
     @abstractmethod
@@ -52,7 +52,7 @@ class Engine(ABC):
         Raises
         ------
         ValueError
-            When a value is not a whole number within the limit of the rows.
+            When an item could not be a row.
         """
 
     @abstractmethod
@@ -86,12 +86,3 @@ class Engine(ABC):
     @abstractmethod
     def size_bytes(self) -> int:
         """Memory used beyond the rows."""
-
-
-def radius_below(radius: float) -> int:
-    """The largest whole distance within a radius.
-
-    Distances of bytes and bits are whole numbers below 2**32 - 1, so a radius of 12.9 means
-    12, and one that nothing exceeds means all.
-    """
-    return int(min(radius, 2.0**32 - 2))

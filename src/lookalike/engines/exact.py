@@ -1,10 +1,11 @@
 """Exact search: every row is compared, or proven too far away.
 
-For L1 the scan first reads a quarter of the data: in a *bounding row* each byte is the sum of
-four values that vary together. By the triangle inequality the distance of two bounding rows
-never exceeds the distance of the rows, so a row whose bound is already too far needs no
-comparison. This loses nothing; whether it saves anything depends on the data, and is counted
-(not timed) on a sample when the engine is built.
+Where it pays, the scan first reads a *bounding row* in place of each row, a fraction of its
+bytes, whose distance never exceeds the distance of the rows: a row whose bound is already too
+far needs no comparison. For L1 a byte of the bounding row is the sum of four values that vary
+together (triangle inequality). For L2 and cosine it is a projection that stretches no vector.
+This loses nothing; whether it saves anything depends on the data, and is counted (not timed)
+on a sample when the engine is built.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from lookalike.engines.engine import (
     Found,
     Items,
     Slots,
-    radius_below,
 )
+from lookalike.engines.projection import Components, Projection, learn_components
 from lookalike.engines.rows import Rows, aligned_rows
-from lookalike.metrics import Metric
+from lookalike.native import Measure
 from lookalike.results import Step
 
 __all__ = ["ExactEngine"]
@@ -34,6 +35,10 @@ _GROUP = 4  # values summed into one byte of a bounding row (bound_group in exac
 _GROUPING_SAMPLE = 1000  # rows that the grouping is learned from
 _MOST_GROUPED = 2048  # the grouping takes width^2 memory; wider rows keep their order
 _LEAST_WIDTH = 32  # shorter rows are as quick to compare as to bound
+_LEAST_BYTES = 1 << 22  # of all rows: learning a projection takes as long as many searches
+_PROJECTED = 64  # dimensions of a bounding row for L2 and cosine
+_REACH = 6.0  # spreads of the first direction that fit an int16 of such a row
+_MOST_STEPS = 2047
 _SAMPLE = 32  # rows used as queries to count what bounding saves
 _SAMPLE_K = 10
 _READ_PENALTY = 2.0  # a row read alone costs about twice its bytes in a stream
@@ -46,26 +51,47 @@ class ExactEngine(Engine):
     ----------
     rows : Rows
         The rows present now; later ones are not seen.
-    metric : Metric
     bounding : bool or None
         Use bounding rows; None decides from a sample of the rows.
+    components : Components or None
+        Of these rows, where they are known already.
+    seed : int
+        Decides the sample that a projection is learned from.
+    threads : int
+        How many to build with.
     """
 
-    def __init__(self, rows: Rows, metric: Metric, bounding: bool | None = None) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        bounding: bool | None = None,
+        *,
+        components: Components | None = None,
+        seed: int = 0,
+        threads: int = 1,
+    ) -> None:
         self._rows = rows.array
         self._width = rows.width
-        self._limit = rows.limit
-        self._measure = metric.measure
-        self._bounds: npt.NDArray[np.uint8] | None = None
-        self._scan = native.ExactScan(self._rows, self._width, self._measure, self._limit)
-        can_bound = self._measure is native.Measure.absolute_differences
-        if can_bound and (bounding or (bounding is None and self._width >= _LEAST_WIDTH)):
-            self._add_bounds(always=bounding is True)
+        self._bounds_bytes = 0
+        self._scan = rows.scan()
+        if bounding is False or not len(rows):
+            return
+        bounds = None
+        if rows.measure == Measure.absolute_differences:
+            if bounding or self._width >= _LEAST_WIDTH:
+                bounds = _sum_bounds(self._rows, self._width)
+        elif rows.measure in _PROJECTABLE and (bounding or self._rows.nbytes >= _LEAST_BYTES):
+            components = components or learn_components(rows, _PROJECTED, seed)
+            bounds = _projection_bounds(rows, components, threads)
+        if bounds is not None:
+            scan = rows.scan(bounds[0])
+            if bounding or self._saves(scan, bounds[1], rows):
+                self._scan, self._bounds_bytes = scan, bounds[1]
 
     @property
     def bounding(self) -> bool:
         """Whether bounding rows are in use."""
-        return self._bounds is not None
+        return self._bounds_bytes > 0
 
     @property
     def scan(self) -> native.ExactScan:
@@ -74,7 +100,7 @@ class ExactEngine(Engine):
 
     @property
     def size_bytes(self) -> int:
-        return 0 if self._bounds is None else self._bounds.nbytes
+        return self._bounds_bytes * len(self._rows)
 
     def nearest(
         self, items: Items, count: int | None, k: int, threads: int
@@ -88,7 +114,7 @@ class ExactEngine(Engine):
         return self._scan.nearest_of_one(item, k)
 
     def within(self, items: Items, radius: float, threads: int) -> Found:
-        return Found(*self._scan.within(items, radius_below(radius), threads))
+        return Found(*self._scan.within(items, radius, threads))
 
     def candidates(self, items: Items, threads: int) -> tuple[Slots, Slots]:
         count, rows = items.size // self._width, len(self._rows)
@@ -113,31 +139,55 @@ class ExactEngine(Engine):
             Step("verify", "compare the rest, keep the k nearest", found, microseconds),
         )
 
-    def _add_bounds(self, *, always: bool) -> None:
-        largest = int(self._rows.max(initial=0))
-        shift = max(0, (_GROUP * largest).bit_length() - 8)
-        groups = -(-self._width // _GROUP)
-        order = _grouping(self._rows[:, : self._width])
-        bounds = aligned_rows(len(self._rows), -(-groups // 16) * 16)
-        native.make_bounds(self._rows, order, shift, bounds)
-        scan = native.ExactScan(
-            self._rows, self._width, self._measure, self._limit, bounds, order, shift
-        )
-        if always or self._saves(scan, bounds.shape[1]):
-            self._bounds, self._scan = bounds, scan
-
-    def _saves(self, scan: native.ExactScan, bound_bytes: int) -> bool:
+    def _saves(self, scan: native.ExactScan, bound_bytes: int, rows: Rows) -> bool:
         """Whether a search reads fewer bytes with bounds, counted on a sample of the rows."""
-        rows, stride = self._rows.shape
-        if rows <= 4 * _SAMPLE_K:
+        count, stride = self._rows.shape
+        if count <= 4 * _SAMPLE_K:
             return False
-        sample = np.ascontiguousarray(self._rows[:: max(1, rows // _SAMPLE), : self._width])
+        sample = np.ascontiguousarray(rows.vectors[:: max(1, count // _SAMPLE)])
         k = _SAMPLE_K + 1  # each query meets itself
         compared = scan.nearest(
             sample, k, 1, np.empty((len(sample), k), np.int64), np.empty((len(sample), k))
         )
-        bytes_with = rows * bound_bytes + compared / len(sample) * stride * _READ_PENALTY
-        return bool(bytes_with < rows * stride)
+        bytes_with = count * bound_bytes + compared / len(sample) * stride * _READ_PENALTY
+        return bool(bytes_with < count * stride)
+
+
+_PROJECTABLE = (Measure.squared_differences, Measure.float_squares, Measure.float_angles)
+
+
+def _sum_bounds(array: npt.NDArray[np.uint8], width: int) -> tuple[native.Bounds, int]:
+    """Bounds, and bytes of a bounding row."""
+    largest = int(array.max(initial=0))
+    shift = max(0, (_GROUP * largest).bit_length() - 8)
+    groups = -(-width // _GROUP)
+    order = _grouping(array[:, :width])
+    sums = aligned_rows(len(array), -(-groups // 16) * 16)
+    native.make_sums(array, order, shift, sums)
+    return native.Bounds.of_sums(array, sums, order, shift), sums.shape[1]
+
+
+def _projection_bounds(
+    rows: Rows, components: Components, threads: int
+) -> tuple[native.Bounds, int] | None:
+    """The same; None when the rows do not differ."""
+    if len(components) == 0:
+        return None
+    dimensions = 32 if len(components) <= 32 else _PROJECTED
+    projection = Projection(
+        components, dimensions, of_bytes=not rows.are_floats, contracting=True
+    )
+    step = _REACH * projection.spread / _MOST_STEPS
+    memory = aligned_rows(len(rows), 2 * dimensions)
+    codes = memory.view(np.int16)
+    longest = float(np.linalg.norm(components.mean))
+    for part, vectors, lengths in projection.chunks(rows, threads):
+        native.make_projected(vectors, step, codes[part])
+        longest = max(longest, lengths)
+    bounds = native.Bounds.of_projection(
+        rows.array, rows.measure, projection.native, codes, step, longest
+    )
+    return bounds, 2 * dimensions
 
 
 def _grouping(vectors: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:

@@ -8,11 +8,19 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike import native
+from lookalike.native import Measure
 
 __all__ = ["Rows", "aligned_rows"]
 
 _FIRST_CAPACITY = 64
 _CACHE_LINE_BYTES = 64
+_FLOAT_BYTES = 4
+
+_BYTE_ALIGNMENT = {
+    Measure.absolute_differences: 16,
+    Measure.squared_differences: 16,
+    Measure.differing_bits: 8,
+}
 
 
 def aligned_rows(count: int, stride: int) -> npt.NDArray[np.uint8]:
@@ -26,16 +34,19 @@ def aligned_rows(count: int, stride: int) -> npt.NDArray[np.uint8]:
 
 
 class Rows:
-    """A growing table of byte vectors, one row each, padded with zeros.
+    """A growing table of vectors, one row each, padded with zeros.
 
     Parameters
     ----------
     width : int
-        Bytes of a vector.
-    alignment : int
-        A row's length is the next multiple of this.
+        Values of a vector.
+    measure : Measure
+        The kernel that will compare rows; it decides whether they are bytes or floats, and how
+        they are padded. For angles the last float of a row is 1 / its length.
     limit : int
         The largest value a byte may have.
+    scale : float
+        A power of two that floats are multiplied by: float32 cannot square very small numbers.
 
     Notes
     -----
@@ -43,10 +54,12 @@ class Rows:
     copied to one twice as large, and engines keep the old one for as long as they use it.
     """
 
-    def __init__(self, width: int, alignment: int, limit: int) -> None:
+    def __init__(self, width: int, measure: Measure, limit: int = 255, scale: float = 1.0) -> None:
         self.width = width
+        self.measure = measure
         self.limit = limit
-        self._stride = -(-width // alignment) * alignment
+        self.scale = scale
+        self._stride = _stride_bytes(width, measure)
         self._memory = np.zeros((0, self._stride), np.uint8)
         self._count = 0
 
@@ -54,14 +67,27 @@ class Rows:
         return self._count
 
     @property
+    def are_floats(self) -> bool:
+        """Whether values are float32; otherwise they are bytes."""
+        return self.measure not in _BYTE_ALIGNMENT
+
+    @property
     def array(self) -> npt.NDArray[np.uint8]:
-        """The rows with their padding, shape (n, stride): a view."""
+        """The rows with their padding as bytes, shape (n, stride): a view."""
         return self._memory[: self._count]
 
     @property
-    def vectors(self) -> npt.NDArray[np.uint8]:
-        """The rows without their padding, shape (n, width): a view."""
-        return self._memory[: self._count, : self.width]
+    def floats(self) -> npt.NDArray[np.float32]:
+        """The rows with their padding as float32, scaled: a view. For rows of floats."""
+        return self.array.view(np.float32)
+
+    @property
+    def vectors(self) -> npt.NDArray[Any]:
+        """The vectors as they came in, shape (n, width): uint8 (a view) or float32."""
+        if not self.are_floats:
+            return self._memory[: self._count, : self.width]
+        vectors = self.floats[:, : self.width]
+        return vectors if self.scale == 1.0 else vectors / np.float32(self.scale)
 
     def append(self, items: npt.NDArray[Any]) -> None:
         """Add a batch, or nothing at all.
@@ -73,16 +99,20 @@ class Rows:
         Raises
         ------
         ValueError, TypeError
-            When a value is not a whole number in [0, limit], or the core cannot read the
-            array. Nothing was added.
+            When an item cannot be a row, or the core cannot read the array. Nothing was added.
         """
         count = items.size // self.width
         if self._count + count > len(self._memory):
             self._grow(self._count + count)
-        native.pack_rows(
-            items, self.width, self.limit, self._memory[self._count : self._count + count]
-        )
+        room = self._memory[self._count : self._count + count]
+        native.pack_items(items, self.width, self.measure, self.limit, self.scale, room)
         self._count += count
+
+    def scan(self, bounds: native.Bounds | None = None) -> native.ExactScan:
+        """Exact comparison with the rows present now, with bounds of these rows or without."""
+        return native.ExactScan(
+            self.array, self.width, self.measure, self.limit, self.scale, bounds
+        )
 
     def _grow(self, needed: int) -> None:
         # The first batch is often the only one: it gets just its own room.
@@ -90,3 +120,11 @@ class Rows:
         memory = aligned_rows(capacity, self._stride)
         memory[: self._count] = self.array
         self._memory = memory
+
+
+def _stride_bytes(width: int, measure: Measure) -> int:
+    if measure in _BYTE_ALIGNMENT:
+        alignment = _BYTE_ALIGNMENT[measure]
+        return -(-width // alignment) * alignment
+    values = width + (measure == Measure.float_angles)
+    return -(-values * _FLOAT_BYTES // _CACHE_LINE_BYTES) * _CACHE_LINE_BYTES

@@ -17,12 +17,9 @@ from lookalike.engines.engine import (
     Found,
     Items,
     Slots,
-    radius_below,
 )
-from lookalike.engines.exact import ExactEngine
 from lookalike.engines.rows import Rows
 from lookalike.hashing.family import HashFunctions
-from lookalike.metrics import Metric
 from lookalike.results import Step
 
 __all__ = ["TablesEngine"]
@@ -35,7 +32,6 @@ class TablesEngine(Engine):
     ----------
     rows : Rows
         The rows present now; later ones are not seen.
-    metric : Metric
     functions : HashFunctions
         ``tables * bits`` drawn hash functions.
     threads : int
@@ -48,12 +44,10 @@ class TablesEngine(Engine):
     different codes never share a bucket, however many bits they have.
     """
 
-    def __init__(
-        self, rows: Rows, metric: Metric, functions: HashFunctions, threads: int = 1
-    ) -> None:
+    def __init__(self, rows: Rows, functions: HashFunctions, threads: int = 1) -> None:
         self._functions = functions
         self._count = len(rows)
-        self._verifier = ExactEngine(rows, metric, bounding=False).scan
+        self._verifier = rows.scan()
         codes = functions.hash(np.ascontiguousarray(rows.vectors), threads)
         self._tables = native.BucketTables(codes, threads)
 
@@ -76,7 +70,7 @@ class TablesEngine(Engine):
     def within(self, items: Items, radius: float, threads: int) -> Found:
         offsets, candidates = self.candidates(items, threads)
         return Found(
-            *self._verifier.within_among(items, offsets, candidates, radius_below(radius), threads)
+            *self._verifier.within_among(items, offsets, candidates, radius, threads)
         )
 
     def candidates(self, items: Items, threads: int) -> tuple[Slots, Slots]:

@@ -1,0 +1,329 @@
+// Projection, cells and sketch for Python, and the search that joins them.
+#include "bindings.h"
+#include "cell_scan.h"
+#include "workers.h"
+
+namespace lookalike {
+
+using namespace nb::literals;
+
+namespace {
+
+using FloatArray = In<float, nb::ndim<1>>;
+using FloatMatrix = In<float, nb::ndim<2>>;
+using Slots = In<std::uint32_t, nb::ndim<1>>;
+
+ProjectionOfArrays project_floats(FloatArray mean, FloatMatrix matrix) {
+    const std::size_t width = matrix.shape(0), outputs = matrix.shape(1);
+    require(mean.size() == width && width > 0, "the matrix must have a row for each value");
+    require(outputs > 0 && outputs % 16 == 0, "outputs must be a multiple of 16");
+    Projection projection;
+    projection.width = width;
+    projection.outputs = outputs;
+    projection.mean = mean.data();
+    projection.matrix = matrix.data();
+    return {std::move(mean), std::move(matrix), {}, {}, {}, projection};
+}
+
+ProjectionOfArrays project_bytes(FloatArray mean, In<std::int8_t, nb::ndim<3>> matrix,
+                                 FloatArray scales, FloatArray offsets) {
+    const std::size_t groups = matrix.shape(0), outputs = matrix.shape(1);
+    require(matrix.shape(2) == 4 && mean.size() > 0 && groups == (mean.size() + 3) / 4,
+            "the matrix must have shape (width / 4, outputs, 4)");
+    require(outputs > 0 && outputs % 16 == 0 && scales.size() == outputs &&
+                offsets.size() == outputs,
+            "outputs must be a multiple of 16, each with a scale and an offset");
+    for (std::size_t i = 0; i < matrix.size(); ++i)
+        require(matrix.data()[i] >= -64 && matrix.data()[i] <= 64,
+                "the matrix must lie in [-64, 64]");
+    Projection projection;
+    projection.bytes = true;
+    projection.width = mean.size();
+    projection.outputs = outputs;
+    projection.mean = mean.data();
+    projection.byte_matrix = matrix.data();
+    projection.scales = scales.data();
+    projection.offsets = offsets.data();
+    return {std::move(mean),    {},                 std::move(matrix),
+            std::move(scales), std::move(offsets), projection};
+}
+
+std::vector<float> vector_of(const FloatArray& values) {
+    return {values.data(), values.data() + values.size()};
+}
+
+void check_cells(const Slots& of_row, std::size_t rows, std::size_t cells) {
+    require(of_row.size() == rows, "every row needs a cell");
+    for (std::size_t i = 0; i < rows; ++i) require(of_row(i) < cells, "there is no such cell");
+}
+
+// The scan, and what it reads, kept alive with it.
+struct CellsOfArrays {
+    ScanOfArrays verifier;
+    ProjectionOfArrays projection;
+    std::shared_ptr<Cells> cells;
+    Slots starts, rows;
+    RowArray blocks;
+    std::unique_ptr<CellScan> scan;
+};
+
+// Every row must be there once, and padding wherever the norm says so: what the scan trusts.
+void check_rows(const Slots& rows, std::size_t count) {
+    std::vector<bool> met(count);
+    for (std::size_t slot = 0; slot < rows.size(); ++slot) {
+        if (rows(slot) == no_row) continue;
+        require(rows(slot) < count && !met[rows(slot)], "every row must be in one block");
+        met[rows(slot)] = true;
+    }
+    for (std::size_t i = 0; i < count; ++i) require(met[i], "a row is in no block");
+}
+
+CellsOfArrays make_cell_scan(const ScanOfArrays& verifier, const ProjectionOfArrays& projection,
+                             std::shared_ptr<Cells> cells, const Sketch& sketch, Slots starts,
+                             RowArray blocks, Slots rows) {
+    require(starts.size() == cells->size() + 1 && starts(0) == 0, "starts do not fit the cells");
+    for (std::size_t c = 0; c < cells->size(); ++c)
+        require(starts(c) <= starts(c + 1), "starts must ascend");
+    require(blocks.shape(0) == starts(cells->size()) &&
+                rows.size() == blocks.shape(0) * block_vectors &&
+                blocks.shape(1) == block_bytes(sketch.dimensions()),
+            "blocks do not fit");
+    check_rows(rows, verifier.scan.rows().count);
+    auto scan = std::make_unique<CellScan>(
+        verifier.scan.verifier(), projection.projection, *cells, sketch,
+        CellBlocks{starts.data(), blocks.data(), rows.data()});
+    return {verifier,          projection,      std::move(cells), std::move(starts),
+            std::move(rows), std::move(blocks), std::move(scan)};
+}
+
+Effort effort_of(std::size_t probes, std::size_t candidates) {
+    require(probes > 0 && candidates > 0, "a search needs probes and candidates");
+    return {probes, candidates};
+}
+
+void bind_projection(nb::module_& m) {
+    nb::class_<ProjectionOfArrays>(m, "Projection")
+        .def_static("of_floats", &project_floats, "mean"_a, "matrix"_a)
+        .def_static("of_bytes", &project_bytes, "mean"_a, "matrix"_a, "scales"_a, "offsets"_a)
+        .def_prop_ro("outputs", [](const ProjectionOfArrays& p) { return p.projection.outputs; })
+        .def(
+            "apply",
+            [](const ProjectionOfArrays& self, const RowArray& rows, std::size_t dimensions,
+               std::size_t threads, Out<float, nb::ndim<2>> y, Out<float, nb::ndim<1>> tails) {
+                const Projection& p = self.projection;
+                const std::size_t stride = rows.shape(1), count = rows.shape(0);
+                const std::size_t needed = p.bytes ? (p.width + 3) / 4 * 4 : 4 * p.width;
+                require(stride >= needed && stride % 4 == 0, "rows are too short");
+                require(y.shape(0) == count && y.shape(1) == p.outputs && tails.size() == count &&
+                            dimensions <= p.outputs,
+                        "results do not fit the rows");
+                nb::gil_scoped_release release;
+                constexpr std::size_t together = 256;
+                run_tasks((count + together - 1) / together, threads,
+                          [&](std::size_t task, std::size_t) {
+                              const std::size_t first = task * together;
+                              const std::size_t some = std::min(together, count - first);
+                              const std::uint8_t* from = rows.data() + first * stride;
+                              float* to = y.data() + first * p.outputs;
+                              p.apply(from, stride, some, to);
+                              p.tails(from, stride, some, to, dimensions, tails.data() + first);
+                          });
+            },
+            "rows"_a, "dimensions"_a, "threads"_a, "y"_a, "tails"_a,
+            "Project rows, and what their first dimensions leave out of |x - mean|^2.");
+}
+
+void bind_sketch(nb::module_& m) {
+    nb::class_<Sketch>(m, "Sketch")
+        .def(
+            "__init__",
+            [](Sketch* self, const FloatArray& steps, float unit) {
+                new (self) Sketch(vector_of(steps), unit);
+            },
+            "steps"_a, "unit"_a)
+        .def_prop_ro("unit", &Sketch::unit)
+        .def_prop_ro("steps",
+                     [](const Sketch& self) { return array_of(std::vector<float>(self.steps())); },
+                     nb::rv_policy::move);
+
+    nb::class_<Cells>(m, "Cells")
+        .def(
+            "__init__",
+            [](Cells* self, const Sketch& sketch, const In<std::int8_t, nb::ndim<2>>& codes) {
+                require(codes.shape(1) == sketch.dimensions(), "codes do not fit the sketch");
+                new (self) Cells(sketch, {codes.data(), codes.data() + codes.size()});
+            },
+            "sketch"_a, "codes"_a)
+        .def("__len__", &Cells::size)
+        .def_prop_ro("sketch", &Cells::sketch)
+        .def_prop_ro(
+            "codes",
+            [](const Cells& self) { return array_of(std::vector<std::int8_t>(self.codes())); },
+            nb::rv_policy::move)
+        .def(
+            "assign",
+            [](const Cells& self, const FloatMatrix& y, std::size_t threads,
+               Out<std::uint32_t, nb::ndim<1>> cells) {
+                require(y.shape(1) % 16 == 0 && y.shape(1) >= self.dimensions() &&
+                            cells.size() == y.shape(0),
+                        "vectors do not fit the cells");
+                nb::gil_scoped_release release;
+                self.assign(y.data(), y.shape(1), y.shape(0), false, threads, cells.data());
+            },
+            "y"_a, "threads"_a, "cells"_a, "The cell of each projected vector.");
+
+    m.def(
+        "learn_cells",
+        [](const FloatMatrix& y, std::size_t dimensions, std::size_t cells, std::size_t rounds,
+           float least_step, std::size_t threads) {
+            require(dimensions <= y.shape(1), "vectors are too short");
+            nb::gil_scoped_release release;
+            return learn_cells(y.data(), y.shape(1), y.shape(0), dimensions, cells, rounds,
+                               least_step, threads);
+        },
+        "y"_a, "dimensions"_a, "cells"_a, "rounds"_a, "least_step"_a, "threads"_a,
+        "k-means over projected vectors in random order.");
+    m.def(
+        "learn_sketch",
+        [](const FloatMatrix& y, const FloatArray& tails, const Cells& cells, const Slots& of_row,
+           float least_step) {
+            require(y.shape(1) >= cells.dimensions() && tails.size() == y.shape(0),
+                    "vectors do not fit the cells");
+            check_cells(of_row, y.shape(0), cells.size());
+            nb::gil_scoped_release release;
+            return learn_sketch(y.data(), tails.data(), y.shape(1), y.shape(0), cells,
+                                of_row.data(), least_step);
+        },
+        "y"_a, "tails"_a, "cells"_a, "of_row"_a, "least_step"_a,
+        "The sketch for the residuals of these vectors.");
+    m.def(
+        "block_starts",
+        [](const Slots& of_row, std::size_t cells) {
+            check_cells(of_row, of_row.size(), cells);
+            return array_of(block_starts(of_row.data(), of_row.size(), cells));
+        },
+        "of_row"_a, "cells"_a, "The first block of each cell, and the number of all.");
+    m.def(
+        "write_blocks",
+        [](const FloatMatrix& y, const FloatArray& tails, const Cells& cells, const Sketch& sketch,
+           float tail_weight, const Slots& of_row, Out<std::uint8_t, nb::ndim<2>> blocks,
+           Out<std::uint32_t, nb::ndim<1>> rows) {
+            require(y.shape(1) >= cells.dimensions() && tails.size() == y.shape(0) &&
+                        sketch.dimensions() == cells.dimensions(),
+                    "vectors do not fit the cells");
+            check_cells(of_row, y.shape(0), cells.size());
+            const std::vector<std::uint32_t> starts =
+                block_starts(of_row.data(), of_row.size(), cells.size());
+            require(blocks.shape(0) == starts.back() &&
+                        blocks.shape(1) == block_bytes(sketch.dimensions()) &&
+                        rows.size() == blocks.shape(0) * block_vectors,
+                    "blocks do not fit");
+            nb::gil_scoped_release release;
+            write_blocks(y.data(), tails.data(), y.shape(1), y.shape(0), cells, sketch, tail_weight,
+                         of_row.data(), starts, blocks.data(), rows.data());
+        },
+        "y"_a, "tails"_a, "cells"_a, "sketch"_a, "tail_weight"_a, "of_row"_a, "blocks"_a, "rows"_a,
+        "Write every vector's sketch to the blocks of its cell.");
+}
+
+}  // namespace
+
+void bind_cells(nb::module_& m) {
+    bind_projection(m);
+    bind_sketch(m);
+    nb::class_<CellsOfArrays>(m, "CellScan")
+        .def(
+            "__init__",
+            [](CellsOfArrays* self, const ScanOfArrays& verifier,
+               const ProjectionOfArrays& projection, const Cells& cells, const Sketch& sketch,
+               Slots starts, RowArray blocks, Slots rows) {
+                new (self) CellsOfArrays(make_cell_scan(
+                    verifier, projection, std::make_shared<Cells>(cells), sketch,
+                    std::move(starts), std::move(blocks), std::move(rows)));
+            },
+            "verifier"_a, "projection"_a, "cells"_a, "sketch"_a, "starts"_a, "blocks"_a, "rows"_a)
+        .def(
+            "nearest",
+            [](const CellsOfArrays& self, const AnyArray& queries, std::size_t k,
+               std::size_t probes, std::size_t candidates, std::size_t threads,
+               Out<std::int64_t> rows, Out<double> distances) {
+                const Items items = items_of(queries, self.scan->verifier().rows().width);
+                const Effort effort = effort_of(probes, candidates);
+                require(rows.size() == items.count * k && distances.size() == rows.size(),
+                        "results need k places a query");
+                nb::gil_scoped_release release;
+                self.scan->nearest(items, k, effort, threads, rows.data(), distances.data());
+            },
+            "queries"_a, "k"_a, "probes"_a, "candidates"_a, "threads"_a, "rows"_a, "distances"_a,
+            "The k nearest of the rows that are verified.")
+        .def(
+            "nearest_of_one",
+            [](const CellsOfArrays& self, nb::handle item, std::size_t k, std::size_t probes,
+               std::size_t candidates) -> nb::object {
+                const std::optional<Items> one =
+                    plain_item(item, self.scan->verifier().rows().width);
+                if (!one) return nb::none();
+                const Effort effort = effort_of(probes, candidates);
+                return found_of_one(k, [&](std::int64_t* rows, double* distances) {
+                    self.scan->nearest_of_one(*one, k, effort, rows, distances);
+                });
+            },
+            "item"_a, "k"_a, "probes"_a, "candidates"_a,
+            nb::sig("def nearest_of_one(self, item: object, k: int, probes: int, candidates: int) "
+                    "-> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None"),
+            "Rows and distances of the k nearest; None when the item is not a plain array that "
+            "could be a row.")
+        .def(
+            "trace",
+            [](const CellsOfArrays& self, const AnyArray& item, std::size_t k, std::size_t probes,
+               std::size_t candidates) {
+                const Items one = items_of(item, self.scan->verifier().rows().width);
+                require(one.count == 1, "a trace is of one item");
+                std::vector<std::int64_t> rows(k);
+                std::vector<double> distances(k);
+                CellTrace trace;
+                self.scan->nearest_of_one(one, k, effort_of(probes, candidates), rows.data(),
+                                          distances.data(), &trace);
+                return std::tuple(trace.scanned, trace.verified, trace.hash_us, trace.filter_us,
+                                  trace.verify_us);
+            },
+            "item"_a, "k"_a, "probes"_a, "candidates"_a,
+            "Search for one item: rows scanned and verified, microseconds to hash, filter, verify.")
+        .def(
+            "candidates",
+            [](const CellsOfArrays& self, const AnyArray& item, std::size_t probes,
+               std::size_t candidates) {
+                const Items one = items_of(item, self.scan->verifier().rows().width);
+                require(one.count == 1, "candidates are of one item");
+                const std::vector<std::uint32_t> rows =
+                    self.scan->candidates(one, effort_of(probes, candidates));
+                return array_of(std::vector<std::int64_t>(rows.begin(), rows.end()));
+            },
+            "item"_a, "probes"_a, "candidates"_a, "The rows that would be verified, ascending.")
+        .def(
+            "ranks",
+            [](const CellsOfArrays& self, const AnyArray& queries,
+               const In<std::int64_t, nb::ndim<2>>& wanted,
+               const In<std::int64_t, nb::ndim<1>>& excluded, std::size_t threads,
+               Out<std::uint32_t, nb::ndim<3>> ranks) {
+                const Items items = items_of(queries, self.scan->verifier().rows().width);
+                const std::size_t count = wanted.shape(1);
+                const auto rows = std::int64_t(self.scan->verifier().rows().count);
+                require(wanted.shape(0) == items.count && excluded.size() == items.count &&
+                            ranks.shape(0) == items.count && ranks.shape(1) == count &&
+                            ranks.shape(2) == 2,
+                        "ranks do not fit the queries");
+                for (std::size_t i = 0; i < wanted.size(); ++i)
+                    require(wanted.data()[i] < rows, "a wanted row is not in this index");
+                for (std::size_t q = 0; q < items.count; ++q)
+                    require(excluded(q) < rows, "an excluded row is not in this index");
+                static_assert(sizeof(Ranks) == 2 * sizeof(std::uint32_t));
+                nb::gil_scoped_release release;
+                self.scan->ranks(items, wanted.data(), count, excluded.data(), threads,
+                                 reinterpret_cast<Ranks*>(ranks.data()));
+            },
+            "queries"_a, "wanted"_a, "excluded"_a, "threads"_a, "ranks"_a,
+            "For each wanted row (negative: none) the rank of its cell and of its estimate.");
+}
+
+}  // namespace lookalike

@@ -1,0 +1,358 @@
+#include "cell_scan.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+#include "dispatch.h"
+#include "workers.h"
+
+namespace lookalike {
+namespace {
+
+constexpr std::size_t queries_together = 16;  // that a task answers
+constexpr std::size_t lines_ahead = 8;        // cache lines of the next cell asked for early
+
+using Clock = std::chrono::steady_clock;
+
+double microseconds(Clock::time_point from, Clock::time_point to) {
+    return std::chrono::duration<double, std::micro>(to - from).count();
+}
+
+// Keeps the entries at these ascending positions, in both arrays.
+void compress(const std::uint32_t* positions, std::size_t count, std::uint32_t* values,
+              std::uint32_t* others) {
+    for (std::size_t i = 0; i < count; ++i) {
+        values[i] = values[positions[i]];
+        others[i] = others[positions[i]];
+    }
+}
+
+// As many as `wanted` would be far too many when estimates tie: take them by slot.
+std::size_t cut_ties(std::size_t count, std::size_t wanted, std::uint32_t* estimates,
+                     std::uint32_t* slots) {
+    std::vector<Key> keys(count);
+    for (std::size_t i = 0; i < count; ++i) keys[i] = make_key(estimates[i], slots[i]);
+    std::nth_element(keys.begin(), keys.begin() + std::ptrdiff_t(wanted), keys.end());
+    for (std::size_t i = 0; i < wanted; ++i) {
+        estimates[i] = key_distance(keys[i]);
+        slots[i] = key_slot(keys[i]);
+    }
+    return wanted;
+}
+
+double dot(const float* x, const float* y, std::size_t count) {
+    double sum = 0;
+    for (std::size_t j = 0; j < count; ++j) sum += double(x[j]) * double(y[j]);
+    return sum;
+}
+
+}  // namespace
+
+// A cell to scan, at its distance from the query.
+struct CellScan::Probe {
+    double distance;
+    std::uint32_t cell;
+};
+
+// Memory of one search, used again by the next.
+struct CellScan::Scratch {
+    std::vector<float> y;
+    QueryCode cell_query, query;
+    std::vector<std::uint32_t> cell_distances, positions;
+    std::vector<Key> ranked;
+    std::vector<Probe> probed;  // nearest first
+    double nearest = 0;         // distance of the first
+    std::vector<std::uint32_t> estimates, slots;
+    std::size_t kept = 0;
+    std::size_t scanned = 0;
+};
+
+CellScan::CellScan(Verifier verifier, Projection projection, const Cells& cells, Sketch sketch,
+                   CellBlocks blocks)
+    : verifier_(verifier),
+      projection_(projection),
+      cells_(cells),
+      sketch_(std::move(sketch)),
+      blocks_(blocks) {
+    if (projection.outputs < sketch_.dimensions() ||
+        cells.dimensions() != sketch_.dimensions() || projection.width != verifier.rows().width)
+        throw std::invalid_argument("projection, cells and sketch do not belong together");
+    for (std::size_t c = 0; c < cells.size(); ++c)
+        largest_ = std::max<std::size_t>(largest_, blocks.starts[c + 1] - blocks.starts[c]);
+}
+
+void CellScan::code(const Query& query, Scratch& scratch) const {
+    scratch.y.resize(projection_.outputs);
+    projection_.apply(query.row, verifier_.rows().stride, 1, scratch.y.data());
+    cells_.sketch().code_query(scratch.y.data(), scratch.cell_query);
+    sketch_.code_query(scratch.y.data(), scratch.query);
+    scratch.cell_distances.resize(cells_.padded_size());
+    cells_.rank(scratch.cell_query, scratch.cell_distances.data());
+}
+
+// The cells that rank first, ties by number; then in the order of their exact distances.
+void CellScan::choose_cells(std::size_t probes, Scratch& scratch) const {
+    const std::uint32_t* distances = scratch.cell_distances.data();
+    scratch.positions.resize(cells_.size() + block_vectors);
+    const std::size_t kept = cells_.first_cells(distances, probes, scratch.positions.data());
+    scratch.ranked.resize(kept);
+    for (std::size_t i = 0; i < kept; ++i)
+        scratch.ranked[i] = make_key(distances[scratch.positions[i]], scratch.positions[i]);
+    std::sort(scratch.ranked.begin(), scratch.ranked.end());
+    scratch.probed.resize(std::min(probes, cells_.size()));
+    for (std::size_t i = 0; i < scratch.probed.size(); ++i) {
+        const std::uint32_t cell = key_slot(scratch.ranked[i]);
+        scratch.probed[i] = {cells_.distance(scratch.y.data(), cell), cell};
+    }
+    std::sort(scratch.probed.begin(), scratch.probed.end(), [](const Probe& a, const Probe& b) {
+        return a.distance != b.distance ? a.distance < b.distance : a.cell < b.cell;
+    });
+    scratch.nearest = scratch.probed[0].distance;
+}
+
+// What a cell's distance adds to the estimates of its rows: what it has over the nearest cell's,
+// so that a query far from everything costs no resolution.
+std::uint32_t CellScan::offset_of(double cell_distance, const Scratch& scratch) const {
+    const double units = (cell_distance - scratch.nearest) / double(sketch_.unit());
+    return estimate_zero + std::uint32_t(rounded(float(units), most_norm)) + scratch.query.bias;
+}
+
+void CellScan::scan_cell(const Probe& probe, std::uint32_t limit, Scratch& scratch) const {
+    const std::size_t first = blocks_.starts[probe.cell];
+    const std::size_t count = blocks_.starts[probe.cell + 1] - first;
+    const std::size_t bytes = block_bytes(sketch_.dimensions());
+    const std::size_t room = scratch.kept + block_vectors * (count + 1);
+    if (scratch.estimates.size() < room) {
+        scratch.estimates.resize(room + room / 2);
+        scratch.slots.resize(room + room / 2);
+    }
+    scratch.kept += kernels().scan_blocks(
+        blocks_.blocks + first * bytes, count, scratch.query.codes.data(), sketch_.dimensions(),
+        offset_of(probe.distance, scratch), limit,
+        std::uint32_t(first * block_vectors), scratch.estimates.data() + scratch.kept,
+        scratch.slots.data() + scratch.kept);
+    scratch.scanned += count * block_vectors;
+}
+
+// Leaves the slots of the `candidates` smallest estimates of the probed cells, or a few more: at
+// most one in 32.
+void CellScan::filter(std::size_t candidates, Scratch& scratch) const {
+    const std::size_t bytes = block_bytes(sketch_.dimensions());
+    std::uint32_t limit = estimate_zero + (1u << 30);  // below every estimate of padding
+    scratch.kept = scratch.scanned = 0;
+    const auto keep_smallest = [&](std::size_t slack) {
+        std::uint32_t* estimates = scratch.estimates.data();
+        const std::uint32_t most =
+            about_kth_smallest(estimates, scratch.kept, candidates, slack);
+        scratch.positions.resize(std::max(scratch.positions.size(), scratch.kept + block_vectors));
+        const std::size_t kept = kernels().positions_below(estimates, scratch.kept, most + 1,
+                                                           scratch.positions.data());
+        compress(scratch.positions.data(), kept, estimates, scratch.slots.data());
+        scratch.kept = kept;
+        limit = most;
+    };
+    for (std::size_t i = 0; i < scratch.probed.size(); ++i) {
+        if (i + 1 < scratch.probed.size()) {
+            const std::uint8_t* next =
+                blocks_.blocks + blocks_.starts[scratch.probed[i + 1].cell] * bytes;
+            for (std::size_t line = 0; line < lines_ahead; ++line)
+                __builtin_prefetch(next + 64 * line);
+        }
+        scan_cell(scratch.probed[i], limit, scratch);
+        if (scratch.kept > (i == 0 ? candidates : 2 * candidates + 64))
+            keep_smallest(candidates / 8 + 1);
+    }
+    // A row more costs more than a step of the bisection: this time there is little slack.
+    if (scratch.kept > candidates) keep_smallest(candidates / 32);
+    if (scratch.kept > candidates + candidates / 32)
+        scratch.kept =
+            cut_ties(scratch.kept, candidates, scratch.estimates.data(), scratch.slots.data());
+}
+
+void CellScan::search(const Query& query, std::size_t k, Effort effort, Scratch& scratch,
+                      std::int64_t* rows, double* distances, CellTrace* trace) const {
+    const Clock::time_point start = trace ? Clock::now() : Clock::time_point();
+    code(query, scratch);
+    choose_cells(effort.probes, scratch);
+    const Clock::time_point hashed = trace ? Clock::now() : Clock::time_point();
+    filter(effort.candidates, scratch);
+    const Clock::time_point filtered = trace ? Clock::now() : Clock::time_point();
+    std::uint32_t* slots = scratch.slots.data();
+    for (std::size_t i = 0; i < scratch.kept; ++i) slots[i] = blocks_.rows[slots[i]];
+    verifier_.distances_at(slots, scratch.kept, query, scratch.estimates.data());
+    Nearest nearest = verifier_.nearest(k);
+    for (std::size_t i = 0; i < scratch.kept; ++i) nearest.offer(scratch.estimates[i], slots[i]);
+    verifier_.write(nearest, query, k, rows, distances);
+    if (trace)
+        *trace = {scratch.scanned, scratch.kept, microseconds(start, hashed),
+                  microseconds(hashed, filtered), microseconds(filtered, Clock::now())};
+}
+
+void CellScan::nearest_of_one(const Items& item, std::size_t k, Effort effort, std::int64_t* rows,
+                              double* distances, CellTrace* trace) const {
+    thread_local Queries query;
+    thread_local Scratch scratch;
+    verifier_.prepare(item, query);
+    search(query[0], k, effort, scratch, rows, distances, trace);
+}
+
+void CellScan::nearest(const Items& items, std::size_t k, Effort effort, std::size_t threads,
+                       std::int64_t* rows, double* distances) const {
+    Queries queries;
+    verifier_.prepare(items, queries);
+    std::vector<Scratch> scratch(std::max<std::size_t>(threads, 1));
+    const std::size_t tasks = (items.count + queries_together - 1) / queries_together;
+    run_tasks(tasks, threads, [&](std::size_t task, std::size_t worker) {
+        const std::size_t end = std::min((task + 1) * queries_together, items.count);
+        for (std::size_t q = task * queries_together; q < end; ++q)
+            search(queries[q], k, effort, scratch[worker], rows + q * k, distances + q * k,
+                   nullptr);
+    });
+}
+
+std::vector<std::uint32_t> CellScan::candidates(const Items& item, Effort effort) const {
+    Queries query;
+    Scratch scratch;
+    verifier_.prepare(item, query);
+    code(query[0], scratch);
+    choose_cells(effort.probes, scratch);
+    filter(effort.candidates, scratch);
+    std::vector<std::uint32_t> rows(scratch.kept);
+    for (std::size_t i = 0; i < scratch.kept; ++i) rows[i] = blocks_.rows[scratch.slots[i]];
+    std::sort(rows.begin(), rows.end());
+    return rows;
+}
+
+void CellScan::estimate_all(Scratch& scratch, std::vector<std::uint32_t>& estimates) const {
+    const std::size_t bytes = block_bytes(sketch_.dimensions());
+    for (std::size_t c = 0; c < cells_.size(); ++c) {
+        const std::size_t first = blocks_.starts[c];
+        kernels().estimate_blocks(blocks_.blocks + first * bytes, blocks_.starts[c + 1] - first,
+                                  scratch.query.codes.data(), sketch_.dimensions(),
+                                  offset_of(cells_.distance(scratch.y.data(), c), scratch),
+                                  estimates.data() + first * block_vectors);
+    }
+}
+
+void CellScan::ranks(const Items& items, const std::int64_t* wanted, std::size_t count,
+                     const std::int64_t* excluded, std::size_t threads, Ranks* ranks) const {
+    Queries queries;
+    verifier_.prepare(items, queries);
+    const std::size_t slots = blocks_.starts[cells_.size()] * block_vectors;
+    std::vector<std::uint32_t> slot_of(verifier_.rows().count, no_row), cell_of(slots);
+    for (std::size_t c = 0; c < cells_.size(); ++c)
+        std::fill(cell_of.begin() + std::ptrdiff_t(blocks_.starts[c] * block_vectors),
+                  cell_of.begin() + std::ptrdiff_t(blocks_.starts[c + 1] * block_vectors),
+                  std::uint32_t(c));
+    for (std::size_t s = 0; s < slots; ++s)
+        if (blocks_.rows[s] != no_row) slot_of[blocks_.rows[s]] = std::uint32_t(s);
+    struct Memory {
+        Scratch scratch;
+        std::vector<std::uint32_t> estimates, near, positions;
+    };
+    std::vector<Memory> memory(std::max<std::size_t>(threads, 1));
+    run_tasks(items.count, threads, [&](std::size_t q, std::size_t worker) {
+        auto& [scratch, estimates, near, positions] = memory[worker];
+        estimates.resize(slots);
+        positions.resize(slots + block_vectors);
+        code(queries[q], scratch);
+        choose_cells(1, scratch);  // whose distance the estimates are measured from
+        estimate_all(scratch, estimates);
+        if (excluded[q] >= 0) estimates[slot_of[std::size_t(excluded[q])]] = ~0u;
+        std::uint32_t most = 0;
+        for (std::size_t i = 0; i < count; ++i)
+            if (wanted[q * count + i] >= 0)
+                most = std::max(most, estimates[slot_of[std::size_t(wanted[q * count + i])]]);
+        // Only estimates up to the largest wanted one are counted: sort them once.
+        const std::size_t kept =
+            kernels().positions_below(estimates.data(), slots, most + 1, positions.data());
+        near.resize(kept);
+        for (std::size_t i = 0; i < kept; ++i) near[i] = estimates[positions[i]];
+        std::sort(near.begin(), near.end());
+        for (std::size_t i = 0; i < count; ++i) {
+            Ranks& rank = ranks[q * count + i];
+            if (wanted[q * count + i] < 0) {
+                rank = {0, 0};
+                continue;
+            }
+            const std::uint32_t slot = slot_of[std::size_t(wanted[q * count + i])];
+            rank.cell = std::uint32_t(
+                kernels().count_at_most(scratch.cell_distances.data(), cells_.size(),
+                                        scratch.cell_distances[cell_of[slot]]));
+            rank.estimate = std::uint32_t(
+                std::upper_bound(near.begin(), near.end(), estimates[slot]) - near.begin());
+        }
+    });
+}
+
+Sketch learn_sketch(const float* y, const float* tails, std::size_t stride, std::size_t count,
+                    const Cells& cells, const std::uint32_t* of_row, float least_step) {
+    const std::size_t dimensions = cells.dimensions();
+    std::vector<float> residuals(dimensions);
+    std::vector<double> sums(dimensions);
+    double largest = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const float *row = y + i * stride, *centroid = cells.centroid(of_row[i]);
+        for (std::size_t j = 0; j < dimensions; ++j) {
+            residuals[j] = row[j] - centroid[j];
+            sums[j] += double(residuals[j]) * double(residuals[j]);
+        }
+        const double square = dot(residuals.data(), residuals.data(), dimensions);
+        const double centroid_square = dot(centroid, centroid, dimensions);
+        largest = std::max(largest, 2 * square + centroid_square + double(tails[i]));
+    }
+    std::vector<float> rms(dimensions);
+    for (std::size_t j = 0; j < dimensions; ++j) rms[j] = float(std::sqrt(sums[j] / double(count)));
+    const std::vector<float> reach = root_mean_squares(y, stride, count, dimensions);
+    const Sketch sketch = make_sketch(rms.data(), reach.data(), dimensions, least_step);
+    // A few enormous vectors cost resolution, and never an overflow.
+    const float unit = std::max(sketch.unit(), float(largest / double(most_norm)));
+    return Sketch(sketch.steps(), unit);
+}
+
+std::vector<std::uint32_t> block_starts(const std::uint32_t* of_row, std::size_t count,
+                                        std::size_t cells) {
+    std::vector<std::uint32_t> starts(cells + 1);
+    for (std::size_t i = 0; i < count; ++i) ++starts[of_row[i] + 1];
+    for (std::size_t c = 0; c < cells; ++c)
+        starts[c + 1] =
+            starts[c] + std::uint32_t((starts[c + 1] + block_vectors - 1) / block_vectors);
+    return starts;
+}
+
+void write_blocks(const float* y, const float* tails, std::size_t stride, std::size_t count,
+                  const Cells& cells, const Sketch& sketch, float tail_weight,
+                  const std::uint32_t* of_row, const std::vector<std::uint32_t>& starts,
+                  std::uint8_t* blocks, std::uint32_t* rows) {
+    const std::size_t dimensions = sketch.dimensions(), bytes = block_bytes(dimensions);
+    std::vector<std::size_t> next(cells.size());
+    for (std::size_t c = 0; c < cells.size(); ++c) next[c] = starts[c] * block_vectors;
+    std::vector<float> residuals(dimensions), decoded(dimensions);
+    std::vector<std::int8_t> codes(dimensions);
+    for (std::size_t i = 0; i < count; ++i) {
+        const float *row = y + i * stride, *centroid = cells.centroid(of_row[i]);
+        for (std::size_t j = 0; j < dimensions; ++j) residuals[j] = row[j] - centroid[j];
+        sketch.code(residuals.data(), codes.data());
+        sketch.decode(codes.data(), decoded.data());
+        const double norm = dot(residuals.data(), residuals.data(), dimensions) +
+                            2 * dot(centroid, decoded.data(), dimensions) +
+                            double(tail_weight) * double(tails[i]);
+        const std::size_t slot = next[of_row[i]]++;
+        sketch.write(blocks + slot / block_vectors * bytes, slot % block_vectors, codes.data(),
+                     rounded(float(norm / double(sketch.unit())), most_norm));
+        rows[slot] = std::uint32_t(i);
+    }
+    std::fill(codes.begin(), codes.end(), std::int8_t(0));
+    for (std::size_t c = 0; c < cells.size(); ++c) {
+        for (std::size_t slot = next[c]; slot < starts[c + 1] * block_vectors; ++slot) {
+            sketch.write(blocks + slot / block_vectors * bytes, slot % block_vectors, codes.data(),
+                         padding_norm);
+            rows[slot] = no_row;
+        }
+    }
+}
+
+}  // namespace lookalike

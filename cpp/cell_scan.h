@@ -1,0 +1,106 @@
+// Search in cells: hash to the nearest cells, filter by sketch, verify exactly.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "cells.h"
+#include "projection.h"
+#include "sketch.h"
+#include "verify.h"
+
+namespace lookalike {
+
+// How hard a search tries: cells that are scanned, and rows that are verified.
+struct Effort {
+    std::size_t probes;
+    std::size_t candidates;
+};
+
+// The rows of each cell as sketches, in whole blocks: those of cell c are blocks
+// [starts[c], starts[c + 1]). A slot is a place in a block, 16 * block + lane; rows[slot] is the
+// row there, or no_row. Arrays are not owned.
+struct CellBlocks {
+    const std::uint32_t* starts;  // cells + 1
+    const std::uint8_t* blocks;
+    const std::uint32_t* rows;
+};
+
+constexpr std::uint32_t no_row = 0xFFFFFFFF;
+
+// Where a row would be found: the number of cells that are as near as its own or nearer, and the
+// number of rows whose estimates are at most its own.
+struct Ranks {
+    std::uint32_t cell;
+    std::uint32_t estimate;
+};
+
+// What one search did, step by step.
+struct CellTrace {
+    std::size_t scanned = 0;   // rows in the cells that were scanned
+    std::size_t verified = 0;  // rows whose exact distance was computed
+    double hash_us = 0, filter_us = 0, verify_us = 0;
+};
+
+class CellScan {
+public:
+    CellScan(Verifier verifier, Projection projection, const Cells& cells, Sketch sketch,
+             CellBlocks blocks);
+
+    // The k nearest of the rows that are verified: (queries.count, k), ascending by (distance,
+    // row), filled up with row -1 and distance infinity.
+    void nearest(const Items& queries, std::size_t k, Effort effort, std::size_t threads,
+                 std::int64_t* rows, double* distances) const;
+    // The same for one item, for the least delay.
+    void nearest_of_one(const Items& item, std::size_t k, Effort effort, std::int64_t* rows,
+                        double* distances, CellTrace* trace = nullptr) const;
+
+    // The rows that would be verified, ascending.
+    std::vector<std::uint32_t> candidates(const Items& item, Effort effort) const;
+
+    // Ranks of `count` wanted rows for each query: (queries.count, count). The row excluded[q], if
+    // it is one, is left out of the counts for query q.
+    void ranks(const Items& queries, const std::int64_t* wanted, std::size_t count,
+               const std::int64_t* excluded, std::size_t threads, Ranks* ranks) const;
+
+    const Verifier& verifier() const { return verifier_; }
+    const Cells& cells() const { return cells_; }
+
+private:
+    struct Probe;
+    struct Scratch;
+
+    void code(const Query& query, Scratch& scratch) const;
+    void choose_cells(std::size_t probes, Scratch& scratch) const;
+    void filter(std::size_t candidates, Scratch& scratch) const;
+    void scan_cell(const Probe& probe, std::uint32_t limit, Scratch& scratch) const;
+    void search(const Query& query, std::size_t k, Effort effort, Scratch& scratch,
+                std::int64_t* rows, double* distances, CellTrace* trace) const;
+    std::uint32_t offset_of(double cell_distance, const Scratch& scratch) const;
+    void estimate_all(Scratch& scratch, std::vector<std::uint32_t>& estimates) const;
+
+    Verifier verifier_;
+    Projection projection_;
+    const Cells& cells_;
+    Sketch sketch_;
+    CellBlocks blocks_;
+    std::size_t largest_ = 0;  // blocks of the largest cell
+};
+
+// The sketch for the residuals of these rows (see Sketch), each in its cell.
+Sketch learn_sketch(const float* y, const float* tails, std::size_t stride, std::size_t count,
+                    const Cells& cells, const std::uint32_t* of_row, float least_step);
+
+// Rows of each cell as whole blocks: cells + 1 entries.
+std::vector<std::uint32_t> block_starts(const std::uint32_t* of_row, std::size_t count,
+                                        std::size_t cells);
+
+// Fills blocks and rows, which have room for all blocks, with the rows in ascending order. A norm
+// is |r|^2 + 2 <c, decoded r> + tail_weight * tail, in units.
+void write_blocks(const float* y, const float* tails, std::size_t stride, std::size_t count,
+                  const Cells& cells, const Sketch& sketch, float tail_weight,
+                  const std::uint32_t* of_row, const std::vector<std::uint32_t>& starts,
+                  std::uint8_t* blocks, std::uint32_t* rows);
+
+}  // namespace lookalike

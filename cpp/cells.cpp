@@ -1,0 +1,175 @@
+#include "cells.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include "dispatch.h"
+#include "select.h"
+#include "workers.h"
+
+namespace lookalike {
+namespace {
+
+constexpr std::size_t assigned_together = 256;  // rows a task assigns
+constexpr std::size_t compared_exactly = 8;  // cells that a row may belong to
+constexpr float cut_off = 2.8f;                 // root mean squares that a 4-bit code reaches
+constexpr float query_reach = 4.5f;             // and a query's 8-bit code
+
+double square(const float* values, std::size_t count) {
+    double sum = 0;
+    for (std::size_t j = 0; j < count; ++j) sum += double(values[j]) * double(values[j]);
+    return sum;
+}
+
+// The centroids that these would become as 4-bit codes.
+Cells rounded_cells(const float* centroids, std::size_t cells, const std::vector<float>& reach,
+                    float least_step) {
+    const std::size_t dimensions = reach.size();
+    const std::vector<float> rms = root_mean_squares(centroids, dimensions, cells, dimensions);
+    const Sketch sketch = make_sketch(rms.data(), reach.data(), dimensions, least_step);
+    std::vector<std::int8_t> codes(cells * dimensions);
+    for (std::size_t c = 0; c < cells; ++c)
+        sketch.code(centroids + c * dimensions, codes.data() + c * dimensions);
+    return Cells(sketch, std::move(codes));
+}
+
+// Each centroid moves to the mean of its rows.
+void move_centroids(const float* y, std::size_t stride, std::size_t count,
+                    const std::vector<std::uint32_t>& cells, std::size_t dimensions,
+                    std::size_t cell_count, std::size_t round, float* centroids) {
+    std::vector<double> sums(cell_count * dimensions);
+    std::vector<std::size_t> sizes(cell_count);
+    for (std::size_t i = 0; i < count; ++i) {
+        double* sum = sums.data() + cells[i] * dimensions;
+        for (std::size_t j = 0; j < dimensions; ++j) sum[j] += double(y[i * stride + j]);
+        ++sizes[cells[i]];
+    }
+    for (std::size_t c = 0; c < cell_count; ++c) {
+        float* centroid = centroids + c * dimensions;
+        if (sizes[c] == 0) {  // rows come in random order, so that any one will do
+            const std::size_t row = (c + (round + 1) * cell_count) % count;
+            std::copy_n(y + row * stride, dimensions, centroid);
+            continue;
+        }
+        for (std::size_t j = 0; j < dimensions; ++j)
+            centroid[j] = float(sums[c * dimensions + j] / double(sizes[c]));
+    }
+}
+
+}  // namespace
+
+std::vector<float> root_mean_squares(const float* y, std::size_t stride, std::size_t count,
+                                     std::size_t dimensions) {
+    std::vector<double> sums(dimensions);
+    for (std::size_t i = 0; i < count; ++i)
+        for (std::size_t j = 0; j < dimensions; ++j)
+            sums[j] += double(y[i * stride + j]) * double(y[i * stride + j]);
+    std::vector<float> rms(dimensions);
+    for (std::size_t j = 0; j < dimensions; ++j)
+        rms[j] = float(std::sqrt(sums[j] / double(std::max<std::size_t>(count, 1))));
+    return rms;
+}
+
+Sketch make_sketch(const float* values_rms, const float* queries_rms, std::size_t dimensions,
+                   float least_step) {
+    std::vector<float> steps(dimensions);
+    float unit = 0;
+    for (std::size_t j = 0; j < dimensions; ++j) {
+        steps[j] = std::max(cut_off / 7.5f * values_rms[j], least_step);
+        unit = std::max(unit, query_reach / 127.0f * queries_rms[j] * steps[j]);
+    }
+    return Sketch(std::move(steps), std::max(unit, least_step * least_step));
+}
+
+Cells::Cells(Sketch sketch, std::vector<std::int8_t> codes)
+    : sketch_(std::move(sketch)),
+      count_(codes.size() / sketch_.dimensions()),
+      stride_((sketch_.dimensions() + 15) / 16 * 16),
+      codes_(std::move(codes)),
+      centroids_(count_ * stride_) {
+    if (count_ == 0 || count_ * sketch_.dimensions() != codes_.size())
+        throw std::invalid_argument("cells need whole centroids");
+    for (const std::int8_t code : codes_)
+        if (code < -8 || code > 7) throw std::invalid_argument("a code does not fit 4 bits");
+    const std::size_t dimensions = sketch_.dimensions(), bytes = block_bytes(dimensions);
+    blocks_.resize(padded_size() / block_vectors * bytes);
+    const std::vector<std::int8_t> nothing(dimensions);
+    for (std::size_t c = 0; c < padded_size(); ++c) {
+        std::uint8_t* block = blocks_.data() + c / block_vectors * bytes;
+        if (c >= count_) {
+            sketch_.write(block, c % block_vectors, nothing.data(), padding_norm);
+            continue;
+        }
+        const std::int8_t* code = codes_.data() + c * dimensions;
+        float* centroid = centroids_.data() + c * stride_;
+        sketch_.decode(code, centroid);
+        const float norm = float(square(centroid, dimensions) / double(sketch_.unit()));
+        sketch_.write(block, c % block_vectors, code, rounded(norm, most_norm));
+    }
+}
+
+std::size_t Cells::padded_size() const {
+    return (count_ + block_vectors - 1) / block_vectors * block_vectors;
+}
+
+void Cells::rank(const QueryCode& query, std::uint32_t* distances) const {
+    kernels().estimate_blocks(blocks_.data(), padded_size() / block_vectors, query.codes.data(),
+                              sketch_.dimensions(), estimate_zero + query.bias, distances);
+}
+
+double Cells::distance(const float* y, std::size_t cell) const {
+    return kernels().sum_of_squares(y, centroid(cell), stride_);
+}
+
+std::size_t Cells::first_cells(const std::uint32_t* distances, std::size_t wanted,
+                               std::uint32_t* cells) const {
+    const std::size_t least = std::min(wanted, count_);
+    const std::uint32_t limit = about_kth_smallest(distances, count_, least, least / 8 + 1) + 1;
+    return kernels().positions_below(distances, count_, limit, cells);
+}
+
+void Cells::assign(const float* y, std::size_t stride, std::size_t count, bool roughly,
+                   std::size_t threads, std::uint32_t* cells) const {
+    const std::size_t tasks = (count + assigned_together - 1) / assigned_together;
+    run_tasks(tasks, threads, [&](std::size_t task, std::size_t) {
+        QueryCode code;
+        std::vector<std::uint32_t> ranked(padded_size()), first(count_ + block_vectors);
+        const std::size_t end = std::min((task + 1) * assigned_together, count);
+        for (std::size_t i = task * assigned_together; i < end; ++i) {
+            sketch_.code_query(y + i * stride, code);
+            rank(code, ranked.data());
+            if (roughly) {
+                cells[i] = std::uint32_t(kernels().least(ranked.data(), count_));
+                continue;
+            }
+            const std::size_t some = first_cells(ranked.data(), compared_exactly, first.data());
+            double least = std::numeric_limits<double>::infinity();
+            for (std::size_t j = 0; j < some; ++j) {
+                const double exact = distance(y + i * stride, first[j]);
+                if (exact >= least) continue;
+                least = exact;
+                cells[i] = first[j];
+            }
+        }
+    });
+}
+
+Cells learn_cells(const float* y, std::size_t stride, std::size_t count, std::size_t dimensions,
+                  std::size_t cells, std::size_t rounds, float least_step, std::size_t threads) {
+    if (cells == 0 || count < cells) throw std::invalid_argument("fewer rows than cells");
+    std::vector<float> centroids(cells * dimensions);
+    for (std::size_t c = 0; c < cells; ++c)
+        std::copy_n(y + c * stride, dimensions, centroids.data() + c * dimensions);
+    const std::vector<float> reach = root_mean_squares(y, stride, count, dimensions);
+    std::vector<std::uint32_t> of_row(count);
+    for (std::size_t round = 0; round < rounds; ++round) {
+        rounded_cells(centroids.data(), cells, reach, least_step)
+            .assign(y, stride, count, true, threads, of_row.data());
+        move_centroids(y, stride, count, of_row, dimensions, cells, round, centroids.data());
+    }
+    return rounded_cells(centroids.data(), cells, reach, least_step);
+}
+
+}  // namespace lookalike

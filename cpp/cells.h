@@ -1,0 +1,69 @@
+// Learned buckets: every vector belongs to the cell of its nearest centroid.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "sketch.h"
+
+namespace lookalike {
+
+// The centroids are themselves sketches, and "centroid" means what the codes stand for: residuals,
+// assignment and search all use it, so that its rounding is no error.
+class Cells {
+public:
+    // codes: count x dimensions, each in [-8, 7].
+    Cells(Sketch sketch, std::vector<std::int8_t> codes);
+
+    std::size_t size() const { return count_; }
+    std::size_t dimensions() const { return sketch_.dimensions(); }
+    const float* centroid(std::size_t cell) const { return centroids_.data() + cell * stride_; }
+
+    // Roughly the distance of the query from every centroid: estimate_zero + (|c|^2 - 2 <y, c>) /
+    // unit. The query's own square is left out: it is the same for all. 8 bits of the query say
+    // little of the dimensions in which it is small, so this ranks cells and no more.
+    // `distances` has room for padded_size().
+    void rank(const QueryCode& query, std::uint32_t* distances) const;
+    std::size_t padded_size() const;
+
+    // |y - c|^2, where y has as many floats as a whole number of 16, zero behind dimensions.
+    double distance(const float* y, std::size_t cell) const;
+
+    // Numbers of at least `wanted` cells that rank first, in ascending order; returns how many.
+    // `cells` has room for size() + 16.
+    std::size_t first_cells(const std::uint32_t* distances, std::size_t wanted,
+                            std::uint32_t* cells) const;
+
+    // The cell of each y, rows of `stride` floats: the nearest of those that rank first; ties by
+    // number. Or, roughly, just the one that ranks first.
+    void assign(const float* y, std::size_t stride, std::size_t count, bool roughly,
+                std::size_t threads, std::uint32_t* cells) const;
+
+    const Sketch& sketch() const { return sketch_; }
+    const std::vector<std::int8_t>& codes() const { return codes_; }
+
+private:
+    Sketch sketch_;
+    std::size_t count_, stride_;  // stride_: floats of a centroid, a multiple of 16
+    std::vector<std::int8_t> codes_;
+    std::vector<float> centroids_;
+    std::vector<std::uint8_t> blocks_;
+};
+
+// k-means: `count` rows of `stride` floats, in random order, are divided among cells whose
+// centroids start at the first rows; a centroid left without rows starts again at another.
+// least_step keeps the steps of the sketch positive.
+Cells learn_cells(const float* y, std::size_t stride, std::size_t count, std::size_t dimensions,
+                  std::size_t cells, std::size_t rounds, float least_step, std::size_t threads);
+
+// The sketch for values of which each dimension has this root mean square (times 2.8: values
+// beyond are cut off), for queries with these ones (times 4.5).
+Sketch make_sketch(const float* values_rms, const float* queries_rms, std::size_t dimensions,
+                   float least_step);
+
+// The root mean square of each dimension.
+std::vector<float> root_mean_squares(const float* y, std::size_t stride, std::size_t count,
+                                     std::size_t dimensions);
+
+}  // namespace lookalike

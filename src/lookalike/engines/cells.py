@@ -1,0 +1,163 @@
+"""Data-dependent hashing: learned cells, compact sketches, exact verification.
+
+Hash: the query is projected, and the cells with the nearest centroids are probed. Filter: the
+sketches in these cells give an estimate of every distance, and only the rows with the smallest
+estimates are kept. Verify: exact distances of these.
+
+How many cells are probed and how many rows verified decides the recall and the time; see
+:mod:`lookalike.recall`, which measures what is needed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike import native
+from lookalike.engines.engine import Distances, Engine, Found, Items, Slots
+from lookalike.engines.exact import ExactEngine
+from lookalike.engines.projection import Components, Projection
+from lookalike.engines.rows import Rows
+from lookalike.engines.sketch import Sketches, learn_sketches
+from lookalike.results import Step
+
+__all__ = ["CellTables", "CellsEngine"]
+
+_INT64 = np.dtype(np.int64)  # looked up once: a search of one item takes microseconds
+
+
+class CellTables:
+    """Everything that is learned and stored for searching in cells, of any effort.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows present now; later ones are not seen.
+    components : Components
+    dimensions : int
+        Of the projection; a multiple of 8.
+    seed : int
+    threads : int
+        How many to build with; the tables do not depend on it.
+    """
+
+    def __init__(
+        self, rows: Rows, components: Components, dimensions: int, seed: int, threads: int = 1
+    ) -> None:
+        self.count = len(rows)
+        self.width = rows.width
+        self.stride_bytes = rows.array.shape[1]
+        self.projection = Projection(components, dimensions, of_bytes=not rows.are_floats)
+        self.sketches: Sketches = learn_sketches(rows, self.projection, seed, threads)
+        self.verifier = rows.scan()
+        self.scan = native.CellScan(
+            self.verifier,
+            self.projection.native,
+            self.sketches.cells,
+            self.sketches.sketch,
+            self.sketches.starts,
+            self.sketches.blocks,
+            self.sketches.rows,
+        )
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return len(self.sketches.cells)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory used beyond the rows."""
+        return self.sketches.size_bytes
+
+    def ranks(
+        self, items: Items, wanted: Slots, excluded: Slots, threads: int
+    ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+        """Where the search for each item would find its wanted rows.
+
+        Parameters
+        ----------
+        items : ndarray, m items
+        wanted : ndarray of int64, shape (m, k)
+            Rows; negative for none, whose ranks are then 0.
+        excluded : ndarray of int64, shape (m,)
+            A row for each item, its own, that does not count; -1 for none.
+
+        Returns
+        -------
+        cell_ranks, estimate_ranks : ndarray of uint32, shape (m, k)
+            A row is verified when at least ``cell_rank`` cells are probed and
+            ``estimate_rank`` rows verified.
+        """
+        ranks = np.empty((*wanted.shape, 2), np.uint32)
+        self.scan.ranks(items, wanted, excluded, threads, ranks)
+        return ranks[..., 0], ranks[..., 1]
+
+
+class CellsEngine(Engine):
+    """Searches cells with a given effort.
+
+    Parameters
+    ----------
+    tables : CellTables
+    probes : int
+        Cells that are scanned.
+    candidates : int
+        Rows that are verified.
+    exact : ExactEngine
+        Over the same rows: for what cells cannot answer.
+    """
+
+    def __init__(
+        self, tables: CellTables, probes: int, candidates: int, exact: ExactEngine
+    ) -> None:
+        self._tables = tables
+        self._scan = tables.scan
+        self._exact = exact
+        self.probes = min(probes, tables.cells)
+        self.candidates_verified = min(candidates, tables.count)
+
+    @property
+    def size_bytes(self) -> int:
+        return self._tables.size_bytes
+
+    def nearest(
+        self, items: Items, count: int | None, k: int, threads: int
+    ) -> tuple[Slots, Distances]:
+        shape = k if count is None else (count, k)
+        slots, distances = np.empty(shape, _INT64), np.empty(shape)
+        self._scan.nearest(
+            items, k, self.probes, self.candidates_verified, threads, slots, distances
+        )
+        return slots, distances
+
+    def nearest_of_one(self, item: Items, k: int) -> tuple[Slots, Distances] | None:
+        return self._scan.nearest_of_one(item, k, self.probes, self.candidates_verified)
+
+    def within(self, items: Items, radius: float, threads: int) -> Found:
+        return self._exact.within(items, radius, threads)
+
+    def candidates(self, items: Items, threads: int) -> tuple[Slots, Slots]:
+        flat: npt.NDArray[Any] = items.reshape(-1, self._tables.width)
+        found = [self._candidates(item) for item in flat]
+        offsets = np.cumsum([0, *map(len, found)], dtype=np.int64)
+        return offsets, np.concatenate([np.empty(0, np.int64), *found])
+
+    def candidates_of_one(self, item: Items) -> Slots | None:
+        return None
+
+    def trace(self, item: Items, k: int) -> tuple[Step, ...]:
+        scanned, verified, hash_us, filter_us, verify_us = self._scan.trace(
+            item, k, self.probes, self.candidates_verified
+        )
+        cells = self._tables.cells
+        return (
+            Step("hash", f"project, choose {self.probes} of {cells} cells", scanned, hash_us),
+            Step("filter", "estimate distances from sketches", verified, filter_us),
+            Step("verify", "exact distances, keep the k nearest", min(k, verified), verify_us),
+        )
+
+    def _candidates(self, item: Items) -> Slots:
+        return self._scan.candidates(item, self.probes, self.candidates_verified)
