@@ -30,9 +30,9 @@ ProjectionOfArrays project_bytes(FloatArray mean, In<std::int8_t, nb::ndim<3>> m
     const std::size_t groups = matrix.shape(0), outputs = matrix.shape(1);
     require(matrix.shape(2) == 4 && mean.size() > 0 && groups == (mean.size() + 3) / 4,
             "the matrix must have shape (width / 4, outputs, 4)");
-    require(outputs > 0 && outputs % 16 == 0 && scales.size() == outputs &&
-                offsets.size() == outputs,
-            "outputs must be a multiple of 16, each with a scale and an offset");
+    require(
+        outputs > 0 && outputs % 16 == 0 && scales.size() == outputs && offsets.size() == outputs,
+        "outputs must be a multiple of 16, each with a scale and an offset");
     for (std::size_t i = 0; i < matrix.size(); ++i)
         require(matrix.data()[i] >= -64 && matrix.data()[i] <= 64,
                 "the matrix must lie in [-64, 64]");
@@ -44,8 +44,8 @@ ProjectionOfArrays project_bytes(FloatArray mean, In<std::int8_t, nb::ndim<3>> m
     projection.byte_matrix = matrix.data();
     projection.scales = scales.data();
     projection.offsets = offsets.data();
-    return {std::move(mean),    {},                 std::move(matrix),
-            std::move(scales), std::move(offsets), projection};
+    return {std::move(mean),    {},        std::move(matrix), std::move(scales),
+            std::move(offsets), projection};
 }
 
 std::vector<float> vector_of(const FloatArray& values) {
@@ -89,10 +89,10 @@ CellsOfArrays make_cell_scan(const ScanOfArrays& verifier, const ProjectionOfArr
                 blocks.shape(1) == block_bytes(sketch.dimensions()),
             "blocks do not fit");
     check_rows(rows, verifier.scan.rows().count);
-    auto scan = std::make_unique<CellScan>(
-        verifier.scan.verifier(), projection.projection, *cells, sketch,
-        CellBlocks{starts.data(), blocks.data(), rows.data()});
-    return {verifier,          projection,      std::move(cells), std::move(starts),
+    auto scan =
+        std::make_unique<CellScan>(verifier.scan.verifier(), projection.projection, *cells, sketch,
+                                   CellBlocks{starts.data(), blocks.data(), rows.data()});
+    return {verifier,        projection,        std::move(cells), std::move(starts),
             std::move(rows), std::move(blocks), std::move(scan)};
 }
 
@@ -142,9 +142,9 @@ void bind_sketch(nb::module_& m) {
             },
             "steps"_a, "unit"_a)
         .def_prop_ro("unit", &Sketch::unit)
-        .def_prop_ro("steps",
-                     [](const Sketch& self) { return array_of(std::vector<float>(self.steps())); },
-                     nb::rv_policy::move);
+        .def_prop_ro(
+            "steps", [](const Sketch& self) { return array_of(std::vector<float>(self.steps())); },
+            nb::rv_policy::move);
 
     nb::class_<Cells>(m, "Cells")
         .def(
@@ -237,9 +237,9 @@ void bind_cells(nb::module_& m) {
             [](CellsOfArrays* self, const ScanOfArrays& verifier,
                const ProjectionOfArrays& projection, const Cells& cells, const Sketch& sketch,
                Slots starts, RowArray blocks, Slots rows) {
-                new (self) CellsOfArrays(make_cell_scan(
-                    verifier, projection, std::make_shared<Cells>(cells), sketch,
-                    std::move(starts), std::move(blocks), std::move(rows)));
+                new (self) CellsOfArrays(
+                    make_cell_scan(verifier, projection, std::make_shared<Cells>(cells), sketch,
+                                   std::move(starts), std::move(blocks), std::move(rows)));
             },
             "verifier"_a, "projection"_a, "cells"_a, "sketch"_a, "starts"_a, "blocks"_a, "rows"_a)
         .def(

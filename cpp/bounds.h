@@ -43,7 +43,7 @@ public:
 //     sum |x - y| >= 2^shift * sum |x' - y'| - (2^shift - 1) * groups.
 struct SumRows {
     const std::uint8_t* data;
-    std::size_t stride;  // bytes, a multiple of 16
+    std::size_t stride;          // bytes, a multiple of 16
     const std::uint32_t* order;  // a permutation of the values of a row
     unsigned shift;
 };

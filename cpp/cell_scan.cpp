@@ -77,8 +77,8 @@ CellScan::CellScan(Verifier verifier, Projection projection, const Cells& cells,
       cells_(cells),
       sketch_(std::move(sketch)),
       blocks_(blocks) {
-    if (projection.outputs < sketch_.dimensions() ||
-        cells.dimensions() != sketch_.dimensions() || projection.width != verifier.rows().width)
+    if (projection.outputs < sketch_.dimensions() || cells.dimensions() != sketch_.dimensions() ||
+        projection.width != verifier.rows().width)
         throw std::invalid_argument("projection, cells and sketch do not belong together");
     for (std::size_t c = 0; c < cells.size(); ++c)
         largest_ = std::max<std::size_t>(largest_, blocks.starts[c + 1] - blocks.starts[c]);
@@ -131,9 +131,8 @@ void CellScan::scan_cell(const Probe& probe, std::uint32_t limit, Scratch& scrat
     }
     scratch.kept += kernels().scan_blocks(
         blocks_.blocks + first * bytes, count, scratch.query.codes.data(), sketch_.dimensions(),
-        offset_of(probe.distance, scratch), limit,
-        std::uint32_t(first * block_vectors), scratch.estimates.data() + scratch.kept,
-        scratch.slots.data() + scratch.kept);
+        offset_of(probe.distance, scratch), limit, std::uint32_t(first * block_vectors),
+        scratch.estimates.data() + scratch.kept, scratch.slots.data() + scratch.kept);
     scratch.scanned += count * block_vectors;
 }
 
@@ -145,11 +144,10 @@ void CellScan::filter(std::size_t candidates, Scratch& scratch) const {
     scratch.kept = scratch.scanned = 0;
     const auto keep_smallest = [&](std::size_t slack) {
         std::uint32_t* estimates = scratch.estimates.data();
-        const std::uint32_t most =
-            about_kth_smallest(estimates, scratch.kept, candidates, slack);
+        const std::uint32_t most = about_kth_smallest(estimates, scratch.kept, candidates, slack);
         scratch.positions.resize(std::max(scratch.positions.size(), scratch.kept + block_vectors));
-        const std::size_t kept = kernels().positions_below(estimates, scratch.kept, most + 1,
-                                                           scratch.positions.data());
+        const std::size_t kept =
+            kernels().positions_below(estimates, scratch.kept, most + 1, scratch.positions.data());
         compress(scratch.positions.data(), kept, estimates, scratch.slots.data());
         scratch.kept = kept;
         limit = most;
@@ -279,9 +277,9 @@ void CellScan::ranks(const Items& items, const std::int64_t* wanted, std::size_t
                 continue;
             }
             const std::uint32_t slot = slot_of[std::size_t(wanted[q * count + i])];
-            rank.cell = std::uint32_t(
-                kernels().count_at_most(scratch.cell_distances.data(), cells_.size(),
-                                        scratch.cell_distances[cell_of[slot]]));
+            rank.cell =
+                std::uint32_t(kernels().count_at_most(scratch.cell_distances.data(), cells_.size(),
+                                                      scratch.cell_distances[cell_of[slot]]));
             rank.estimate = std::uint32_t(
                 std::upper_bound(near.begin(), near.end(), estimates[slot]) - near.begin());
         }

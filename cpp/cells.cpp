@@ -13,7 +13,7 @@ namespace lookalike {
 namespace {
 
 constexpr std::size_t assigned_together = 256;  // rows a task assigns
-constexpr std::size_t compared_exactly = 8;  // cells that a row may belong to
+constexpr std::size_t compared_exactly = 8;     // cells that a row may belong to
 constexpr float cut_off = 2.8f;                 // root mean squares that a 4-bit code reaches
 constexpr float query_reach = 4.5f;             // and a query's 8-bit code
 

@@ -94,8 +94,8 @@ std::size_t ExactScan::chunk_rows() const {
 
 // A first limit, so that the first chunk is not kept whole: the chunk is cut into strips and
 // the most promising row of each is compared. The k-th best of these bounds the k-th nearest.
-void ExactScan::seed_limit(const Query& query, std::size_t first, std::size_t count,
-                           std::size_t k, Scratch& scratch, Nearest& nearest) const {
+void ExactScan::seed_limit(const Query& query, std::size_t first, std::size_t count, std::size_t k,
+                           Scratch& scratch, Nearest& nearest) const {
     const std::size_t strips = seeds_per_k * (k + 1);
     if (strips * least_strip > count) return;
     std::uint32_t* slots = scratch.positions.data();
@@ -187,7 +187,8 @@ ScanWork ExactScan::nearest(const Items& items, std::size_t k, std::size_t threa
         Scratch& s = scratch[worker];
         s.reserve(std::min(chunk, verifier_.rows().count));
         for (std::size_t c = chunks * part / divisions; c < chunks * (part + 1) / divisions; ++c) {
-            const std::size_t first = c * chunk, count = std::min(chunk, verifier_.rows().count - first);
+            const std::size_t first = c * chunk,
+                              count = std::min(chunk, verifier_.rows().count - first);
             for (std::size_t q = block * query_block; q < last_query; ++q)
                 nearest_in_chunk(queries, q, first, count, k, s, found[q * divisions + part]);
         }

@@ -190,7 +190,8 @@ inline __attribute__((always_inline)) float float_sum(const float* x, const floa
     __m256 low = _mm256_setzero_ps(), high = low;
     for (std::size_t j = 0; j < count; j += 16) {
         low = _mm256_add_ps(low, Term::of(_mm256_loadu_ps(x + j), _mm256_loadu_ps(y + j)));
-        high = _mm256_add_ps(high, Term::of(_mm256_loadu_ps(x + j + 8), _mm256_loadu_ps(y + j + 8)));
+        high =
+            _mm256_add_ps(high, Term::of(_mm256_loadu_ps(x + j + 8), _mm256_loadu_ps(y + j + 8)));
     }
     const __m256 eight = _mm256_add_ps(low, high);
     return fold(_mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1)));
@@ -461,9 +462,9 @@ inline __attribute__((always_inline)) void bounding_squares_of(const std::int16_
         const __m256i cd = _mm256_hadd_epi32(sums_of_row(rows + 2 * dimensions, dimensions, query),
                                              sums_of_row(rows + 3 * dimensions, dimensions, query));
         const __m256i halves = _mm256_hadd_epi32(ab, cd);  // a b c d, of each half
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(bounds + i),
-                         _mm_add_epi32(_mm256_castsi256_si128(halves),
-                                       _mm256_extracti128_si256(halves, 1)));
+        _mm_storeu_si128(
+            reinterpret_cast<__m128i*>(bounds + i),
+            _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
     }
     for (; i < count; ++i, rows += dimensions)
         bounds[i] = sum_of_eight(sums_of_row(rows, dimensions, query));
@@ -542,10 +543,9 @@ void project_some_bytes(const std::uint8_t* row, std::size_t width, const std::i
     for (std::size_t j = 0; j < width; j += 4, matrix += 4 * outputs) {
         const __m256i values = broadcast_word(row + j);
         for (std::size_t v = 0; v < vectors; ++v) {
-            const __m256i m =
-                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(matrix + 32 * v));
-            sum[v] = _mm256_add_epi32(sum[v],
-                                      _mm256_madd_epi16(_mm256_maddubs_epi16(values, m), ones));
+            const __m256i m = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(matrix + 32 * v));
+            sum[v] =
+                _mm256_add_epi32(sum[v], _mm256_madd_epi16(_mm256_maddubs_epi16(values, m), ones));
         }
     }
     for (std::size_t v = 0; v < vectors; ++v)
@@ -573,8 +573,7 @@ void project_some_floats(const float* row, std::size_t width, const float* mean,
     for (std::size_t j = 0; j < width; ++j, matrix += outputs) {
         const __m256 centred = _mm256_set1_ps(row[j] - mean[j]);
         for (std::size_t v = 0; v < vectors; ++v)
-            sum[v] = _mm256_add_ps(sum[v],
-                                   _mm256_mul_ps(centred, _mm256_loadu_ps(matrix + 8 * v)));
+            sum[v] = _mm256_add_ps(sum[v], _mm256_mul_ps(centred, _mm256_loadu_ps(matrix + 8 * v)));
     }
     for (std::size_t v = 0; v < vectors; ++v) _mm256_storeu_ps(sums + 8 * v, sum[v]);
 }

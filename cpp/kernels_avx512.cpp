@@ -411,9 +411,9 @@ inline __attribute__((always_inline)) void bounding_squares_of(const std::int16_
         const __m256i cd = _mm256_hadd_epi32(sums_of_row(rows + 2 * dimensions, dimensions, query),
                                              sums_of_row(rows + 3 * dimensions, dimensions, query));
         const __m256i halves = _mm256_hadd_epi32(ab, cd);  // a b c d, of each half
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(bounds + i),
-                         _mm_add_epi32(_mm256_castsi256_si128(halves),
-                                       _mm256_extracti128_si256(halves, 1)));
+        _mm_storeu_si128(
+            reinterpret_cast<__m128i*>(bounds + i),
+            _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
     }
     for (; i < count; ++i, rows += dimensions) {
         const __m256i eight = sums_of_row(rows, dimensions, query);
@@ -522,8 +522,8 @@ void project_some_floats(const float* row, std::size_t width, const float* mean,
     for (std::size_t j = 0; j < width; ++j, matrix += outputs) {
         const __m512 centred = _mm512_set1_ps(row[j] - mean[j]);
         for (std::size_t v = 0; v < vectors; ++v)
-            sum[v] = _mm512_add_ps(sum[v],
-                                   _mm512_mul_ps(centred, _mm512_loadu_ps(matrix + 16 * v)));
+            sum[v] =
+                _mm512_add_ps(sum[v], _mm512_mul_ps(centred, _mm512_loadu_ps(matrix + 16 * v)));
     }
     for (std::size_t v = 0; v < vectors; ++v) _mm512_storeu_ps(sums + 16 * v, sum[v]);
 }
@@ -567,8 +567,8 @@ inline __attribute__((always_inline)) __m512i block_products(const std::uint8_t*
     return _mm512_add_epi32(_mm512_add_epi32(a, b), _mm512_add_epi32(c, d));
 }
 
-__m512i block_estimates(const std::uint8_t* block, const std::int8_t* query,
-                        std::size_t dimensions, __m512i offset) {
+__m512i block_estimates(const std::uint8_t* block, const std::int8_t* query, std::size_t dimensions,
+                        __m512i offset) {
     const __m512i products = block_products(block + 64, query, dimensions);
     return _mm512_sub_epi32(_mm512_add_epi32(_mm512_loadu_si512(block), offset),
                             _mm512_slli_epi32(products, 1));

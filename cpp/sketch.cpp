@@ -66,8 +66,8 @@ void Sketch::write(std::uint8_t* block, std::size_t lane, const std::int8_t* cod
     std::uint8_t* bytes = block + block_vectors * sizeof norm + 4 * lane;
     for (std::size_t j = 0; j < dimensions(); j += 8, bytes += 4 * block_vectors)
         for (std::size_t b = 0; b < 4; ++b)
-            bytes[b] = std::uint8_t((codes[j + b] + code_bias) |
-                                    (codes[j + 4 + b] + code_bias) << 4);
+            bytes[b] =
+                std::uint8_t((codes[j + b] + code_bias) | (codes[j + 4 + b] + code_bias) << 4);
 }
 
 }  // namespace lookalike

@@ -16,7 +16,7 @@ std::size_t row_alignment(Measure measure) {
     return is_float(measure) ? 64 : measure == Measure::differing_bits ? 8 : 16;
 }
 
-Kernels::Distances Kernels::*all_rows(Measure measure) {
+Kernels::Distances Kernels::* all_rows(Measure measure) {
     switch (measure) {
         case Measure::absolute_differences: return &Kernels::absolute_differences;
         case Measure::squared_differences: return &Kernels::squared_differences;
@@ -28,7 +28,7 @@ Kernels::Distances Kernels::*all_rows(Measure measure) {
     throw std::invalid_argument("unknown measure");
 }
 
-Kernels::DistancesAt Kernels::*rows_at(Measure measure) {
+Kernels::DistancesAt Kernels::* rows_at(Measure measure) {
     switch (measure) {
         case Measure::absolute_differences: return &Kernels::absolute_differences_at;
         case Measure::squared_differences: return &Kernels::squared_differences_at;
@@ -108,8 +108,7 @@ void Verifier::prepare(const Items& items, Queries& queries) const {
     queries.exact_at = angles ? rows_.stride : 0;
     queries.bytes_each = angles ? 2 * rows_.stride : rows_.stride;
     queries.bytes.resize(items.count * queries.bytes_each);
-    if (!angles)
-        return pack_items(items, measure_, values_, rows_.stride, queries.bytes.data());
+    if (!angles) return pack_items(items, measure_, values_, rows_.stride, queries.bytes.data());
     for (std::size_t i = 0; i < items.count; ++i) {
         std::uint8_t* query = queries.bytes.data() + i * queries.bytes_each;
         pack_items(items.at(i), measure_, values_, rows_.stride, query + rows_.stride);

@@ -109,8 +109,8 @@ private:
     Measure measure_;
     Values values_;
     Margin margin_;
-    Kernels::Distances Kernels::*all_;
-    Kernels::DistancesAt Kernels::*at_;
+    Kernels::Distances Kernels::* all_;
+    Kernels::DistancesAt Kernels::* at_;
 };
 
 // Writes items as rows. Throws std::invalid_argument unless bytes are whole and at most the limit,

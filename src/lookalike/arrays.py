@@ -17,8 +17,8 @@ import numpy.typing as npt
 from lookalike.errors import InvalidInput
 
 __all__ = [
-    "as_array",
     "are_whole_bytes",
+    "as_array",
     "as_radius",
     "batch_shape",
     "count_of",

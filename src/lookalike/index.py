@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike import arrays
+from lookalike.costs import cells_may_pay
 from lookalike.engines.engine import Engine
 from lookalike.engines.rows import Rows
 from lookalike.errors import InvalidInput, NotSupported
 from lookalike.hashing.bit_sampling import BitSampling
 from lookalike.layout import Layout
 from lookalike.metrics import metric_named
-from lookalike.planner import CellsPlanner, Plan, Planner, TablesPlanner, cells_may_pay
+from lookalike.planner import CellsPlanner, Plan, Planner, TablesPlanner
 from lookalike.recall import Measured, measure
 from lookalike.results import Explanation, Fate, Neighbors, Ranges
 from lookalike.seeds import Purpose, resolve_seed, shuffled
@@ -87,7 +88,9 @@ class Index:
         )
         self._check_ranges(value_range, width_bits)
         self.value_range = (
-            None if value_range is None else arrays.positive_integer(value_range, "value_range", 255)
+            None
+            if value_range is None
+            else arrays.positive_integer(value_range, "value_range", 255)
         )
         self.width_bits = (
             None if width_bits is None else arrays.positive_integer(width_bits, "width_bits")
@@ -126,14 +129,11 @@ class Index:
 
     @property
     def plan(self) -> Plan:
-        """What a search for 10 neighbours does and why; planned now if it was not before.
-
-        Raises
-        ------
-        InvalidInput
-            When the index is empty.
-        """
-        return self._settled().plan(self.recall)
+        """What a search for 10 neighbours does and why; planned now if it was not before."""
+        if len(self):
+            return self._settled().plan(self.recall)
+        engine = "not planned yet" if self.bits is None else "tables"
+        return Plan(engine, self.metric, "nothing stored yet", reason="the plan follows the items")
 
     def add(self, items: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Store a batch.
@@ -434,9 +434,7 @@ class Index:
                 "There is nothing to do."
             )
         if not len(items):
-            raise InvalidInput(
-                "queries must be some hundreds of your own; got none. Pass a batch."
-            )
+            raise InvalidInput("queries must be some hundreds of your own; got none. Pass a batch.")
         with self._lock:
             planner.calibrate(items, threads)
             self._engines = {}
@@ -504,9 +502,7 @@ class Index:
     def _batch(self, queries: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
         items, count = self._items(queries)
         if count is None:
-            raise InvalidInput(
-                f"{what} must be a batch; got one item. Add an axis: {what}[None]."
-            )
+            raise InvalidInput(f"{what} must be a batch; got one item. Add an axis: {what}[None].")
         return items
 
     def _wanted_recall(self, recall: float | None) -> float | None:

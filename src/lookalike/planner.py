@@ -1,8 +1,6 @@
 """The planner: from what is stored and what is asked for, to the engine that answers.
 
-The choice never reads a clock. It minimises a cost model: bytes read and operations done, times
-constants that are part of the source. They need not be right for the processor at hand, only in
-proportion.
+The choice never reads a clock: it minimises the cost model of :mod:`lookalike.costs`.
 """
 
 from __future__ import annotations
@@ -12,12 +10,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from lookalike.costs import cells_cost_ns, exact_cost_ns
+from lookalike.dimensions import MOST_DIMENSIONS, best_dimensions
 from lookalike.engines.cells import CellsEngine, CellTables
 from lookalike.engines.engine import Engine, Found, Items
 from lookalike.engines.exact import ExactEngine
-from lookalike.engines.projection import Components, learn_components, unit_rows
+from lookalike.engines.projection import Components, learn_components
 from lookalike.engines.rows import Rows
-from lookalike.engines.sketch import cells_for
 from lookalike.engines.tables import TablesEngine
 from lookalike.hashing.family import HashFunctions
 from lookalike.metrics import Metric
@@ -28,23 +27,6 @@ __all__ = ["CellsPlanner", "Plan", "Planner", "TablesPlanner"]
 _RECALLS = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995)  # tried to explain what was lost
 _RADIUS_K = 100  # neighbours that a search within a radius looks at first
 _PLANNED_K = 10  # what a plan is printed for
-
-# Nanoseconds, of a core that reads 25 GB/s in a stream and multiplies 64 bytes at once.
-_PER_BYTE_STREAMED = 0.04
-_PER_PRODUCT = 0.009  # of the projection
-_PER_SKETCH_BYTE = 0.018
-_PER_PROBE = 40.0
-_PER_CANDIDATE = 35.0
-_PER_CANDIDATE_BYTE = 0.05
-_PER_SEARCH = 1500.0
-
-_FEWEST_ROWS = 2048  # of cells: with fewer, most of a cell's blocks would be padding
-_GUESSED_PROBES, _GUESSED_CANDIDATES = 0.02, 40  # for a first look: share of cells, and rows
-
-_DIMENSIONS = (16, 32, 48, 64, 96, 128, 192, 256)  # of the projection, tried in this order
-_TRIED_QUERIES, _TRIED_K, _TRIED_ROWS = 200, 10, 8192
-_TRIED_SCANNED = 0.03  # share of all rows that a search scans
-_TRIED_RECALL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +103,7 @@ class Planner:
         """The engine for a search of k neighbours that promises this recall."""
         return self.exact
 
-    def within(
-        self, items: Items, radius: float, recall: float | None, threads: int
-    ) -> Found:
+    def within(self, items: Items, radius: float, recall: float | None, threads: int) -> Found:
         """All rows within a radius, each found with the promised recall."""
         return self.engine(1, recall, threads).within(items, radius, threads)
 
@@ -186,10 +166,8 @@ class CellsPlanner(Planner):
         To build with; what is built does not depend on it.
     """
 
-    def __init__(
-        self, rows: Rows, metric: Metric, stored_as: str, seed: int, threads: int
-    ) -> None:
-        components = learn_components(rows, max(_DIMENSIONS), seed)
+    def __init__(self, rows: Rows, metric: Metric, stored_as: str, seed: int, threads: int) -> None:
+        components = learn_components(rows, MOST_DIMENSIONS, seed)
         reason = "cells would cost more at this recall"
         super().__init__(
             rows, metric, stored_as, reason, components=components, seed=seed, threads=threads
@@ -199,7 +177,7 @@ class CellsPlanner(Planner):
         self._engines: dict[tuple[int, float], Engine] = {}
         self._sample = Sample(self.exact, rows, seed)
         self._sample.extend(SMALL_SAMPLE, FIRST_K, threads)
-        components = learn_components(rows, max(_DIMENSIONS), seed)
+        components = learn_components(rows, MOST_DIMENSIONS, seed)
         self.tables: CellTables | None = None
         if len(components) == 0:
             self._reason = "the items do not differ, so that nothing can be learned"
@@ -269,9 +247,7 @@ class CellsPlanner(Planner):
             predicted_recall=effort.recall,
         )
 
-    def within(
-        self, items: Items, radius: float, recall: float | None, threads: int
-    ) -> Found:
+    def within(self, items: Items, radius: float, recall: float | None, threads: int) -> Found:
         """Search for more and more neighbours, until one is beyond the radius.
 
         Then all within the radius are among the neighbours, and promised as these are.
@@ -323,94 +299,3 @@ class CellsPlanner(Planner):
             min(probes * rows_per_probe, len(self._rows)),
             candidates,
         )
-
-
-def exact_cost_ns(rows: Rows) -> float:
-    """Cost of comparing with every row."""
-    return _PER_BYTE_STREAMED * rows.array.nbytes + 500.0
-
-
-def cells_cost_ns(
-    rows: Rows, dimensions: int, cells: int, probes: float, scanned: float, candidates: float
-) -> float:
-    """Cost of a search in cells: project, rank cells, scan sketches, verify rows."""
-    sketch_bytes = dimensions / 2 + 4
-    return (
-        _PER_SEARCH
-        + _PER_PRODUCT * rows.width * dimensions
-        + _PER_SKETCH_BYTE * sketch_bytes * (cells + scanned)
-        + _PER_PROBE * probes
-        + (_PER_CANDIDATE + _PER_CANDIDATE_BYTE * rows.array.shape[1]) * candidates
-    )
-
-
-def cells_may_pay(rows: Rows) -> bool:
-    """Whether cells are worth building and calibrating, at a first look."""
-    if len(rows) < _FEWEST_ROWS:
-        return False
-    cells = cells_for(len(rows))
-    probes = max(4.0, _GUESSED_PROBES * cells)
-    dimensions = min(96, rows.width)
-    scanned = probes * len(rows) / cells
-    guess = cells_cost_ns(rows, dimensions, cells, probes, scanned, _GUESSED_CANDIDATES)
-    return guess < exact_cost_ns(rows)
-
-
-def best_dimensions(components: Components, sample: Sample, rows: Rows) -> int:
-    """How many dimensions make the cheapest search: more to read, or more to verify.
-
-    Few rows stand for all: the rank of a neighbour's estimate among them, times how many rows
-    each stands for, is its rank among all.
-    """
-    queries = min(_TRIED_QUERIES, len(sample))
-    k = min(_TRIED_K, sample.k)
-    near = sample.neighbours[:queries, :k]
-    step = max(1, len(rows) // _TRIED_ROWS)
-    asked = Rows(rows.width, rows.measure, rows.limit, rows.scale)
-    asked.append(sample.items[:queries])
-    y = _centred(components, asked, slice(None))
-    others = _centred(components, rows, slice(None, None, step))
-    neighbours = _centred(components, rows, near.ravel()).reshape(queries, k, -1)
-    most = len(components)
-    choices = [d for d in _DIMENSIONS if d < most] + [-(-most // 8) * 8]
-    best = (np.inf, choices[-1])
-    for dimensions in choices:
-        near_estimates = _estimates(y[:, None], neighbours, dimensions)
-        estimates = _estimates_of_all(y, others, dimensions)
-        estimates.sort(axis=1)
-        ranks = [
-            np.searchsorted(row, near, side="right") * step + k
-            for row, near in zip(estimates, near_estimates, strict=True)
-        ]
-        candidates = float(np.quantile(ranks, _TRIED_RECALL))
-        scanned = _TRIED_SCANNED * len(rows)
-        cost = cells_cost_ns(rows, dimensions, cells_for(len(rows)), 0, scanned, candidates)
-        best = min(best, (cost, dimensions))
-    return best[1]
-
-
-def _centred(components: Components, rows: Rows, which: object) -> np.ndarray:
-    """Coordinates along the components, and behind them what these leave out, squared."""
-    array = unit_rows(rows.array[which], rows)  # type: ignore[index]
-    values = array.view(np.float32) if rows.are_floats else array
-    centred = values[:, : rows.width].astype(np.float32) - components.mean
-    y = centred @ components.basis.T
-    rest = np.einsum("ij,ij->i", centred, centred) - np.einsum("ij,ij->i", y, y)
-    return np.concatenate([y, np.maximum(rest, 0.0)[:, None]], axis=1)
-
-
-def _tails(y: np.ndarray, dimensions: int) -> np.ndarray:
-    return 0.5 * ((y[..., dimensions:-1] ** 2).sum(axis=-1) + y[..., -1])
-
-
-def _estimates(query: np.ndarray, y: np.ndarray, dimensions: int) -> np.ndarray:
-    kept = min(dimensions, y.shape[-1] - 1)
-    difference = y[..., :kept] - query[..., :kept]
-    return (difference**2).sum(axis=-1) + _tails(y, kept)
-
-
-def _estimates_of_all(queries: np.ndarray, y: np.ndarray, dimensions: int) -> np.ndarray:
-    kept = min(dimensions, y.shape[-1] - 1)
-    q, x = queries[:, :kept], y[:, :kept]
-    squares = (q**2).sum(axis=1)[:, None] + (x**2).sum(axis=1) - 2.0 * (q @ x.T)
-    return squares + _tails(y, kept)

@@ -153,9 +153,7 @@ class Sample:
         self._exact = exact
         self._rows = rows
         self._queries = queries
-        self._members = shuffled(
-            len(rows), _LARGE_SAMPLE, seed=seed, purpose=Purpose.CALIBRATION
-        )
+        self._members = shuffled(len(rows), _LARGE_SAMPLE, seed=seed, purpose=Purpose.CALIBRATION)
         self.items: Items = np.empty((0, rows.width))
         self.excluded = np.empty(0, np.int64)
         self.neighbours = np.empty((0, 0), np.int64)
@@ -236,9 +234,7 @@ class Calibration:
 
     def ranks_of(self, item: Items, slot: int) -> tuple[int, int]:
         """What finds one row: cells to probe and rows to verify."""
-        cells, estimates = self._tables.ranks(
-            item, np.array([[slot]]), np.array([-1]), threads=1
-        )
+        cells, estimates = self._tables.ranks(item, np.array([[slot]]), np.array([-1]), threads=1)
         return int(cells[0, 0]), int(estimates[0, 0])
 
     def _cheapest(

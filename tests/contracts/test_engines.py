@@ -15,15 +15,14 @@ from lookalike.engines.rows import Rows
 from lookalike.engines.tables import TablesEngine
 from lookalike.hashing.bit_sampling import BitSampling
 from lookalike.hashing.family import HashFunctions
-from lookalike.metrics import METRICS
-from lookalike.native import BucketTables
+from lookalike.native import BucketTables, Measure
 
 Bytes = npt.NDArray[np.uint8]
 WIDTH, RANGE = 40, 20
 
 
 def rows_of(vectors: Bytes) -> Rows:
-    rows = Rows(vectors.shape[1], 16, 255)
+    rows = Rows(vectors.shape[1], Measure.absolute_differences)
     rows.append(np.ascontiguousarray(vectors))
     return rows
 
@@ -33,16 +32,12 @@ def functions(tables: int, bits: int, width: int = WIDTH) -> HashFunctions:
 
 
 ENGINES: dict[str, Callable[[Bytes], Engine]] = {
-    "exact": lambda v: ExactEngine(rows_of(v), METRICS["l1"]),
-    "exact with bounds": lambda v: ExactEngine(rows_of(v), METRICS["l1"], bounding=True),
-    "exact without": lambda v: ExactEngine(rows_of(v), METRICS["l1"], bounding=False),
-    "tables of one bit": lambda v: TablesEngine(
-        rows_of(v), METRICS["l1"], functions(6, 1, v.shape[1])
-    ),
-    "tables": lambda v: TablesEngine(rows_of(v), METRICS["l1"], functions(8, 12, v.shape[1])),
-    "tables of long codes": lambda v: TablesEngine(
-        rows_of(v), METRICS["l1"], functions(5, 130, v.shape[1])
-    ),
+    "exact": lambda v: ExactEngine(rows_of(v)),
+    "exact with bounds": lambda v: ExactEngine(rows_of(v), bounding=True),
+    "exact without": lambda v: ExactEngine(rows_of(v), bounding=False),
+    "tables of one bit": lambda v: TablesEngine(rows_of(v), functions(6, 1, v.shape[1])),
+    "tables": lambda v: TablesEngine(rows_of(v), functions(8, 12, v.shape[1])),
+    "tables of long codes": lambda v: TablesEngine(rows_of(v), functions(5, 130, v.shape[1])),
 }
 
 
@@ -177,7 +172,7 @@ def test_a_trace_tells_what_was_left_after_each_step(
 @pytest.mark.parametrize("bits", [1, 2, 63, 64, 65, 128, 200])
 def test_candidates_are_the_union_of_equal_codes(cpu_level: str, vectors: Bytes, bits: int) -> None:
     drawn = functions(4, bits)
-    engine = TablesEngine(rows_of(vectors), METRICS["l1"], drawn)
+    engine = TablesEngine(rows_of(vectors), drawn)
     stored = drawn.hash(vectors)
     queries = np.ascontiguousarray(np.concatenate([vectors[:5], RANGE - vectors[:5]]))
     asked = drawn.hash(queries)
@@ -190,7 +185,7 @@ def test_candidates_are_the_union_of_equal_codes(cpu_level: str, vectors: Bytes,
 @pytest.mark.parametrize("bits", [3, 64, 100])
 def test_buckets_partition_the_rows_by_whole_codes(vectors: Bytes, bits: int) -> None:
     drawn = functions(2, bits)
-    engine = TablesEngine(rows_of(vectors), METRICS["l1"], drawn)
+    engine = TablesEngine(rows_of(vectors), drawn)
     for table, codes in enumerate(drawn.hash(vectors)):
         distinct = len(np.unique(codes, axis=0))
         sizes = engine.bucket_sizes(table)
@@ -220,28 +215,28 @@ def test_long_codes_whose_keys_collide_stay_in_buckets_of_their_own() -> None:
 def test_identical_rows_fill_one_bucket_without_becoming_quadratic() -> None:
     # 200,000 squared comparisons would take minutes; sorting one bucket takes milliseconds.
     vectors = np.full((200_000, 8), 5, np.uint8)
-    engine = TablesEngine(rows_of(vectors), METRICS["l1"], functions(3, 20, 8))
+    engine = TablesEngine(rows_of(vectors), functions(3, 20, 8))
     assert engine.bucket_sizes(0).tolist() == [200_000]
     slots, distances = engine.nearest(vectors[0], None, 3, 1)
     assert slots.tolist() == [0, 1, 2]
     assert distances.tolist() == [0, 0, 0]
-    exact = ExactEngine(rows_of(vectors), METRICS["l1"], bounding=True)
+    exact = ExactEngine(rows_of(vectors), bounding=True)
     assert exact.nearest(vectors[0], None, 3, 1)[0].tolist() == [0, 1, 2]
 
 
 def test_bounding_is_chosen_where_it_saves_reading(digits: Bytes) -> None:
     flat = np.ascontiguousarray(digits.reshape(-1, 64))
     noise = np.random.default_rng(0).integers(0, 256, (2000, 64), np.uint8)
-    assert ExactEngine(rows_of(flat), METRICS["l1"]).bounding
-    assert not ExactEngine(rows_of(noise), METRICS["l1"]).bounding
-    assert not ExactEngine(rows_of(flat[:20]), METRICS["l1"]).bounding
-    assert not ExactEngine(rows_of(np.ascontiguousarray(flat[:, :20])), METRICS["l1"]).bounding
+    assert ExactEngine(rows_of(flat)).bounding
+    assert not ExactEngine(rows_of(noise)).bounding
+    assert not ExactEngine(rows_of(flat[:20])).bounding
+    assert not ExactEngine(rows_of(np.ascontiguousarray(flat[:, :20]))).bounding
 
 
 def test_rows_added_later_are_not_seen(build: Callable[[Bytes], Engine], vectors: Bytes) -> None:
     if build is ENGINES["exact"]:
         rows = rows_of(vectors[:100])
-        engine = ExactEngine(rows, METRICS["l1"])
+        engine = ExactEngine(rows)
         for _ in range(10):
             rows.append(np.ascontiguousarray(vectors[100:200]))
         assert engine.nearest(vectors[150], None, 1, 1)[0][0] < 100

@@ -34,7 +34,12 @@ def test_streams_give_the_pinned_numbers(
 
 
 def test_purposes_keep_their_numbers() -> None:
-    assert {purpose.name: purpose.value for purpose in Purpose} == {"BIT_SAMPLING": 1}
+    assert {purpose.name: purpose.value for purpose in Purpose} == {
+        "BIT_SAMPLING": 1,
+        "COMPONENTS": 2,
+        "CELLS": 3,
+        "CALIBRATION": 4,
+    }
 
 
 def test_codes_of_integers_are_the_pinned_ones(cpu_level: str) -> None:

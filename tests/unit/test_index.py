@@ -139,8 +139,11 @@ def test_the_plan_says_what_is_stored_and_why(index: Index, digits: Bytes) -> No
     assert floats.plan.promise == "recall 1"
     tables = Index("l1", bits=7, tables=2)
     assert tables.plan.engine == "tables"
+    tables.add(digits[:3])
     assert dict(tables.plan.parameters) == {"bits": 7, "tables": 2}
     assert "bits=7, tables=2" in str(tables.plan)
+    assert "not planned yet" in repr(Index("l2"))
+    index.search(digits[0])
     assert "exact" in repr(index)
     assert "300 items of shape (8, 8)" in repr(index)
 
@@ -158,7 +161,7 @@ def test_explain_counts_what_each_step_left(digits: Bytes) -> None:
     assert "plan: tables (l1, bits=10, tables=3)" in text
     assert "vectors left" in text
     as_dict = told.to_dict()
-    assert set(as_dict) == {"plan", "size", "steps", "ids", "distances"}
+    assert set(as_dict) == {"plan", "size", "steps", "ids", "distances", "fate"}
     assert set(as_dict["steps"][0]) == {"name", "does", "left", "microseconds"}
     nothing = index.explain(16 - query, k=2).to_dict()
     assert None in nothing["distances"] or -1 not in nothing["ids"]

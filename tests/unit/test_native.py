@@ -42,12 +42,13 @@ def test_a_level_stays_in_use_until_another_is_set(cpu_level: str) -> None:
 
 def test_rows_are_packed_and_padded(cpu_level: str) -> None:
     rows = np.full((2, 16), 99, np.uint8)
-    native.pack_rows(np.array([[1, 2, 3], [4, 5, 6]]), 3, 6, rows)
+    l1 = native.Measure.absolute_differences
+    native.pack_items(np.array([[1, 2, 3], [4, 5, 6]]), 3, l1, 6, 1.0, rows)
     assert rows[:, :3].tolist() == [[1, 2, 3], [4, 5, 6]]
     assert not rows[:, 3:].any()
     for limit, wrong in ((5, 6), (255, -1), (255, 256)):
         with pytest.raises(ValueError, match="whole number"):
-            native.pack_rows(np.array([[wrong, 0, 0]]), 3, limit, rows[:1])
+            native.pack_items(np.array([[wrong, 0, 0]]), 3, l1, limit, 1.0, rows[:1])
 
 
 def test_a_bounding_row_sums_four_values_in_the_given_order(cpu_level: str) -> None:
@@ -55,12 +56,12 @@ def test_a_bounding_row_sums_four_values_in_the_given_order(cpu_level: str) -> N
     rows[0, :8] = [1, 2, 3, 4, 10, 20, 30, 40]
     bounds = np.full((1, 16), 99, np.uint8)
     in_turn = np.arange(8, dtype=np.uint32)
-    native.make_bounds(rows, in_turn, 0, bounds)
+    native.make_sums(rows, in_turn, 0, bounds)
     assert bounds[0, :3].tolist() == [10, 100, 0]
-    native.make_bounds(rows, in_turn, 1, bounds)
+    native.make_sums(rows, in_turn, 1, bounds)
     assert bounds[0, :2].tolist() == [5, 50]
     crossed = np.array([0, 4, 1, 5, 2, 6, 3, 7], np.uint32)
-    native.make_bounds(rows, crossed, 0, bounds)
+    native.make_sums(rows, crossed, 0, bounds)
     assert bounds[0, :2].tolist() == [33, 77]
 
 
@@ -70,6 +71,7 @@ def test_the_measures_are_computed_as_defined(cpu_level: str) -> None:
     query = np.array([[0, 0]], np.uint8)
     for measure, by_hand in (
         (native.Measure.absolute_differences, {0: 256.0, 1: 3.0}),
+        (native.Measure.squared_differences, {0: 65026.0**0.5, 1: 3.0}),
         (native.Measure.differing_bits, {0: 9.0, 1: 2.0}),
     ):
         slots, distances = np.empty((1, 2), np.int64), np.empty((1, 2))

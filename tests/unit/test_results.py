@@ -63,6 +63,7 @@ def test_an_explanation_survives_json() -> None:
             {"name": "hash", "does": "2 codes", "left": 9, "microseconds": 0.5},
             {"name": "verify", "does": "compare", "left": 2, "microseconds": 1.25},
         ],
+        "fate": None,
         "ids": [4, 2, -1],
         "distances": [0.0, 1.5, None],
     }

@@ -52,4 +52,9 @@ def test_a_seed_outside_its_range_is_refused(seed: int) -> None:
 
 
 def test_the_numbers_of_purposes_stay() -> None:
-    assert {purpose.name: purpose.value for purpose in Purpose} == {"BIT_SAMPLING": 1}
+    assert {purpose.name: purpose.value for purpose in Purpose} == {
+        "BIT_SAMPLING": 1,
+        "COMPONENTS": 2,
+        "CELLS": 3,
+        "CALIBRATION": 4,
+    }

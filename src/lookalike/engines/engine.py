@@ -40,7 +40,8 @@ class Engine(ABC):
     """Searches a fixed set of rows.
 
     Items are arrays that the core can read (C-contiguous; uint8, int32, int64, float32, float64)
-    and, where rows are bytes, hold whole numbers. ``count`` is None for one item, else the number of a batch.
+    and, where rows are bytes, hold whole numbers. ``count`` is None for one item, else the number
+    of a batch.
     """
 
     @abstractmethod

@@ -174,9 +174,7 @@ def _projection_bounds(
     if len(components) == 0:
         return None
     dimensions = 32 if len(components) <= 32 else _PROJECTED
-    projection = Projection(
-        components, dimensions, of_bytes=not rows.are_floats, contracting=True
-    )
+    projection = Projection(components, dimensions, of_bytes=not rows.are_floats, contracting=True)
     step = _REACH * projection.spread / _MOST_STEPS
     memory = aligned_rows(len(rows), 2 * dimensions)
     codes = memory.view(np.int16)

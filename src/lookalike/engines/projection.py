@@ -210,4 +210,5 @@ def _shrinkage(matrix: Floats, contracting: bool) -> float:
     """What makes the largest stretch of the matrix a little less than 1."""
     if not contracting:
         return 1.0
-    return float((1.0 - 1e-5) / max(1.0, np.linalg.norm(matrix.astype(np.float64), 2)))
+    stretch = float(np.linalg.norm(matrix.astype(np.float64), 2))
+    return (1.0 - 1e-5) / max(1.0, stretch)

@@ -8,6 +8,7 @@ estimated without reading the vector.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,14 +19,14 @@ from lookalike.engines.projection import Projection, Vectors
 from lookalike.engines.rows import Rows, aligned_rows
 from lookalike.seeds import Purpose, shuffled
 
-__all__ = ["Sketches", "cells_for", "learn_sketches"]
+__all__ = ["TAIL_WEIGHT", "Sketches", "cells_for", "learn_sketches"]
 
 _CELLS_PER_ROOT = 2.3  # of the number of rows: twice as many or half are no faster (docs)
 _CELL_MULTIPLE = 16  # cells are scanned 16 at a time
 _TRAINED_PER_CELL = 64  # rows that k-means sees for each cell
 _ROUNDS = 6
 _STEPS_IN_SPREAD = 1024.0  # no step is finer than this part of the largest spread
-_TAIL_WEIGHT = 0.5  # all of the tail is too much: neighbours have tails that agree in part
+TAIL_WEIGHT = 0.5  # all of the tail is too much: neighbours have tails that agree in part
 _BLOCK = 16
 
 
@@ -61,8 +62,8 @@ class Sketches:
 
 def cells_for(count: int) -> int:
     """How many cells so many rows are divided into: about 2.3 times the square root."""
-    cells = round(_CELLS_PER_ROOT * count**0.5 / _CELL_MULTIPLE) * _CELL_MULTIPLE
-    return max(_CELL_MULTIPLE, cells)
+    wanted = round(_CELLS_PER_ROOT * math.sqrt(count) / _CELL_MULTIPLE) * _CELL_MULTIPLE
+    return max(_CELL_MULTIPLE, wanted)
 
 
 def learn_sketches(rows: Rows, projection: Projection, seed: int, threads: int) -> Sketches:
@@ -78,7 +79,7 @@ def learn_sketches(rows: Rows, projection: Projection, seed: int, threads: int) 
     blocks = aligned_rows(int(starts[-1]), block_bytes)
     places = np.empty(int(starts[-1]) * _BLOCK, np.uint32)
     native.write_blocks(
-        vectors.y, vectors.tails, cells, sketch, _TAIL_WEIGHT, of_row, blocks, places
+        vectors.y, vectors.tails, cells, sketch, TAIL_WEIGHT, of_row, blocks, places
     )
     sizes = np.bincount(of_row, minlength=len(cells))
     return Sketches(cells, sketch, starts, blocks, places, sizes)
@@ -90,6 +91,4 @@ def _learn_cells(
     count = len(vectors.y)
     wanted = cells_for(count)
     sample = shuffled(count, _TRAINED_PER_CELL * wanted, seed=seed, purpose=Purpose.CELLS)
-    return native.learn_cells(
-        vectors.y[sample], dimensions, wanted, _ROUNDS, least_step, threads
-    )
+    return native.learn_cells(vectors.y[sample], dimensions, wanted, _ROUNDS, least_step, threads)

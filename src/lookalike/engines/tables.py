@@ -69,9 +69,7 @@ class TablesEngine(Engine):
 
     def within(self, items: Items, radius: float, threads: int) -> Found:
         offsets, candidates = self.candidates(items, threads)
-        return Found(
-            *self._verifier.within_among(items, offsets, candidates, radius, threads)
-        )
+        return Found(*self._verifier.within_among(items, offsets, candidates, radius, threads))
 
     def candidates(self, items: Items, threads: int) -> tuple[Slots, Slots]:
         return self._tables.candidates(self._functions.sampler, items, threads)

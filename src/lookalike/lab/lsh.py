@@ -30,7 +30,7 @@ from lookalike.engines.rows import Rows
 from lookalike.engines.tables import TablesEngine
 from lookalike.errors import InvalidInput, LookalikeError, UnreadableFile
 from lookalike.hashing.bit_sampling import threshold_functions
-from lookalike.metrics import METRICS
+from lookalike.native import Measure
 
 __all__ = ["lsh"]
 
@@ -103,14 +103,14 @@ class lsh:
             dimension=self.pixels,
             value_range=self.maxval,
         )
-        rows = Rows(self.pixels, METRICS["l1"].row_alignment, self.maxval)
+        rows = Rows(self.pixels, Measure.absolute_differences, self.maxval)
         indexed = np.ascontiguousarray(self.data[:INDEXED])
         try:
             rows.append(indexed)
         except (TypeError, ValueError):  # the full check says what is wrong, or converts
             anew = f"Write {IMAGES} anew with: lookalike lab DIR"
             rows.append(_whole_pixels(indexed, "lsh.data", anew))
-        self.engine = TablesEngine(rows, METRICS["l1"], functions)
+        self.engine = TablesEngine(rows, functions)
 
     @cached_property
     def hashes(self) -> list[dict[str, list[int]]]:
