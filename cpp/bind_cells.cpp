@@ -34,8 +34,8 @@ ProjectionOfArrays project_bytes(FloatArray mean, In<std::int8_t, nb::ndim<3>> m
         outputs > 0 && outputs % 16 == 0 && scales.size() == outputs && offsets.size() == outputs,
         "outputs must be a multiple of 16, each with a scale and an offset");
     for (std::size_t i = 0; i < matrix.size(); ++i)
-        require(matrix.data()[i] >= -64 && matrix.data()[i] <= 64,
-                "the matrix must lie in [-64, 64]");
+        require(matrix.data()[i] >= -16 && matrix.data()[i] <= 16,
+                "the matrix must lie in [-16, 16]");
     Projection projection;
     projection.bytes = true;
     projection.width = mean.size();

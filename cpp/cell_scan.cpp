@@ -13,7 +13,7 @@ namespace lookalike {
 namespace {
 
 constexpr std::size_t queries_together = 16;  // that a task answers
-constexpr std::size_t lines_ahead = 8;        // cache lines of the next cell asked for early
+constexpr std::size_t lines_ahead = 64;       // cache lines of the next cell asked for early
 
 using Clock = std::chrono::steady_clock;
 

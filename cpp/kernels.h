@@ -90,7 +90,7 @@ struct Kernels {
     std::size_t (*least_bound)(const std::uint16_t* bounds, std::size_t count);
 
     // sums[i * outputs + k] = sum over j < width of rows[i * stride + j] * m(j, k), where m(j, k)
-    // in [-64, 64] lies at matrix[(j / 4) * 4 * outputs + 4 * k + j % 4]. width is a multiple of
+    // in [-16, 16] lies at matrix[(j / 4) * 4 * outputs + 4 * k + j % 4]. width is a multiple of
     // 4 and at most stride, outputs a multiple of 16.
     void (*project_bytes)(const std::uint8_t* rows, std::size_t stride, std::size_t count,
                           std::size_t width, const std::int8_t* matrix, std::size_t outputs,

@@ -118,23 +118,29 @@ void absolute_differences_at(const std::uint8_t* rows, std::size_t stride,
         distances[i] = lane_sum(absolute_difference(rows + slots[i] * stride, query, stride));
 }
 
-// Squares of 32 differences, added in eight 32-bit lanes.
-__m256i square_differences(__m256i x, __m256i q) {
+// Sums of squares of 32 differences, in eight 32-bit lanes. The query has been widened to 16 bits
+// once, in the order in which a row's bytes are unpacked: q[0] belongs to the lower ones.
+__m256i square_differences(__m256i x, const __m256i* q) {
     const __m256i zero = _mm256_setzero_si256();
-    const __m256i difference = _mm256_or_si256(_mm256_subs_epu8(x, q), _mm256_subs_epu8(q, x));
-    const __m256i low = _mm256_unpacklo_epi8(difference, zero);
-    const __m256i high = _mm256_unpackhi_epi8(difference, zero);
+    const __m256i low = _mm256_sub_epi16(_mm256_unpacklo_epi8(x, zero), _mm256_load_si256(q));
+    const __m256i high = _mm256_sub_epi16(_mm256_unpackhi_epi8(x, zero), _mm256_load_si256(q + 1));
     return _mm256_add_epi32(_mm256_madd_epi16(low, low), _mm256_madd_epi16(high, high));
 }
 
-__m256i squared_difference(const std::uint8_t* row, const std::uint8_t* query, std::size_t stride) {
-    __m256i sum = _mm256_setzero_si256();
+__m256i squared_difference(const std::uint8_t* row, const __m256i* query, std::size_t stride) {
+    __m256i a = _mm256_setzero_si256(), b = a;
     std::size_t j = 0;
-    for (; j + 32 <= stride; j += 32)
-        sum = _mm256_add_epi32(sum, square_differences(load(row + j), load(query + j)));
-    if (j < stride)
-        sum = _mm256_add_epi32(sum, square_differences(load_half(row + j), load_half(query + j)));
-    return sum;
+    for (; j + 64 <= stride; j += 64, query += 4) {
+        a = _mm256_add_epi32(a, square_differences(load(row + j), query));
+        b = _mm256_add_epi32(b, square_differences(load(row + j + 32), query + 2));
+    }
+    if (j + 32 <= stride) {
+        a = _mm256_add_epi32(a, square_differences(load(row + j), query));
+        j += 32;
+        query += 2;
+    }
+    if (j < stride) b = _mm256_add_epi32(b, square_differences(load_half(row + j), query));
+    return _mm256_add_epi32(a, b);
 }
 
 std::uint32_t sum_of_eight(__m256i sums) {
@@ -144,12 +150,56 @@ std::uint32_t sum_of_eight(__m256i sums) {
     return std::uint32_t(_mm_cvtsi128_si32(two) + _mm_extract_epi32(two, 1));
 }
 
-struct SquaredDifference {
-    static std::uint32_t of(const std::uint8_t* row, const std::uint8_t* query,
-                            std::size_t stride) {
-        return sum_of_eight(squared_difference(row, query, stride));
+// Longer rows are compared a piece at a time, so that the widened query has a fixed place.
+constexpr std::size_t widened_bytes = 4096;
+
+struct WideQuery {
+    alignas(32) __m256i halves[widened_bytes / 16];
+
+    WideQuery(const std::uint8_t* query, std::size_t bytes) {
+        const __m256i zero = _mm256_setzero_si256();
+        for (std::size_t j = 0; j < bytes; j += 32) {
+            const __m256i q = j + 32 <= bytes ? load(query + j) : load_half(query + j);
+            halves[j / 16] = _mm256_unpacklo_epi8(q, zero);
+            halves[j / 16 + 1] = _mm256_unpackhi_epi8(q, zero);
+        }
     }
 };
+
+// Calls compare(piece of the query, where it begins, its bytes), the first time with 0.
+template <typename Compare>
+void by_pieces(const std::uint8_t* query, std::size_t stride, Compare compare) {
+    for (std::size_t first = 0; first < stride; first += widened_bytes) {
+        const std::size_t bytes = stride - first < widened_bytes ? stride - first : widened_bytes;
+        compare(WideQuery(query + first, bytes), first, bytes);
+    }
+}
+
+void squared_differences(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                         const std::uint8_t* query, std::uint32_t* distances) {
+    by_pieces(query, stride, [=](const WideQuery& q, std::size_t first, std::size_t bytes) {
+        for (std::size_t i = 0; i < count; ++i) {
+            const __m256i sums = squared_difference(rows + i * stride + first, q.halves, bytes);
+            distances[i] = (first == 0 ? 0 : distances[i]) + sum_of_eight(sums);
+        }
+    });
+}
+
+void squared_differences_at(const std::uint8_t* rows, std::size_t stride,
+                            const std::uint32_t* slots, std::size_t count,
+                            const std::uint8_t* query, std::uint32_t* distances) {
+    const std::size_t ahead = prefetch_distance(stride);
+    by_pieces(query, stride, [=](const WideQuery& q, std::size_t first, std::size_t bytes) {
+        for (std::size_t i = 0; i < ahead && i < count; ++i)
+            prefetch_row(rows + slots[i] * stride + first, bytes);
+        for (std::size_t i = 0; i < count; ++i) {
+            if (i + ahead < count) prefetch_row(rows + slots[i + ahead] * stride + first, bytes);
+            const __m256i sums =
+                squared_difference(rows + slots[i] * stride + first, q.halves, bytes);
+            distances[i] = (first == 0 ? 0 : distances[i]) + sum_of_eight(sums);
+        }
+    });
+}
 
 // The terms of a sum of floats; the same names for four doubles.
 struct Square {
@@ -250,6 +300,8 @@ template <typename Distance>
 void each_at(const std::uint8_t* rows, std::size_t stride, const std::uint32_t* slots,
              std::size_t count, const std::uint8_t* query, std::uint32_t* distances) {
     const std::size_t ahead = prefetch_distance(stride);
+    for (std::size_t i = 0; i < ahead && i < count; ++i)
+        prefetch_row(rows + slots[i] * stride, stride);
     for (std::size_t i = 0; i < count; ++i) {
         if (i + ahead < count) prefetch_row(rows + slots[i + ahead] * stride, stride);
         distances[i] = Distance::of(rows + slots[i] * stride, query, stride);
@@ -533,20 +585,35 @@ __m256i broadcast_word(const void* four_bytes) {
     return _mm256_set1_epi32(word);
 }
 
+// Adds four bytes of a row at a time, times the matrix, to 16-bit sums.
+template <std::size_t vectors>
+inline __attribute__((always_inline)) void add_four(const std::uint8_t* four,
+                                                    const std::int8_t* matrix, __m256i* narrow,
+                                                    bool first) {
+    const __m256i values = broadcast_word(four);
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < vectors; ++v) {
+        const __m256i products = _mm256_maddubs_epi16(
+            values, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(matrix + 32 * v)));
+        narrow[v] = first ? products : _mm256_add_epi16(narrow[v], products);
+    }
+}
+
 // Outputs k to k + 8 * vectors of one row. vpmaddubsw is exact here: a pair of products is at
-// most 2 * 255 * 64.
+// most 2 * 255 * 16, and four of these fit 16 bits before they have to be widened.
 template <std::size_t vectors>
 void project_some_bytes(const std::uint8_t* row, std::size_t width, const std::int8_t* matrix,
                         std::size_t outputs, std::int32_t* sums) {
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i sum[vectors] = {};
-    for (std::size_t j = 0; j < width; j += 4, matrix += 4 * outputs) {
-        const __m256i values = broadcast_word(row + j);
-        for (std::size_t v = 0; v < vectors; ++v) {
-            const __m256i m = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(matrix + 32 * v));
-            sum[v] =
-                _mm256_add_epi32(sum[v], _mm256_madd_epi16(_mm256_maddubs_epi16(values, m), ones));
-        }
+    for (std::size_t j = 0; j < width;) {
+        __m256i narrow[vectors];
+        const std::size_t end = j + 16 < width ? j + 16 : width;
+        add_four<vectors>(row + j, matrix, narrow, true);
+        for (j += 4, matrix += 4 * outputs; j < end; j += 4, matrix += 4 * outputs)
+            add_four<vectors>(row + j, matrix, narrow, false);
+        for (std::size_t v = 0; v < vectors; ++v)
+            sum[v] = _mm256_add_epi32(sum[v], _mm256_madd_epi16(narrow[v], ones));
     }
     for (std::size_t v = 0; v < vectors; ++v)
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + 8 * v), sum[v]);
@@ -557,8 +624,6 @@ void project_bytes(const std::uint8_t* rows, std::size_t stride, std::size_t cou
                    std::int32_t* sums) {
     for (std::size_t i = 0; i < count; ++i, rows += stride, sums += outputs) {
         std::size_t k = 0;
-        for (; k + 64 <= outputs; k += 64)
-            project_some_bytes<8>(rows, width, matrix + 4 * k, outputs, sums + k);
         for (; k + 32 <= outputs; k += 32)
             project_some_bytes<4>(rows, width, matrix + 4 * k, outputs, sums + k);
         for (; k < outputs; k += 16)
@@ -596,29 +661,39 @@ struct Products {
     __m256i half[2];
 };
 
-// vpmaddubsw is exact here: a pair of products is at most 2 * 15 * 127, and eight of these fit
-// 16 bits before they have to be widened.
+// Sixteen-bit sums over the first 8 * vectors dimensions from here. vpmaddubsw is exact: a pair of
+// products is at most 2 * 15 * 127, and eight of these fit 16 bits.
+template <std::size_t vectors>
+inline __attribute__((always_inline)) void add_products(const std::uint8_t* codes,
+                                                        const std::int8_t* query, Products& sums) {
+    const __m256i ones = _mm256_set1_epi16(1), nibble = _mm256_set1_epi8(15);
+    __m256i low_sums[2], high_sums[2];
+#pragma GCC unroll 4
+    for (std::size_t v = 0; v < vectors; ++v) {
+        const __m256i low = broadcast_word(query + 8 * v), high = broadcast_word(query + 8 * v + 4);
+#pragma GCC unroll 2
+        for (std::size_t h = 0; h < 2; ++h) {
+            const __m256i pairs = load(codes + 64 * v + 32 * h);
+            const __m256i above = _mm256_and_si256(_mm256_srli_epi16(pairs, 4), nibble);
+            const __m256i l = _mm256_maddubs_epi16(_mm256_and_si256(pairs, nibble), low);
+            const __m256i a = _mm256_maddubs_epi16(above, high);
+            low_sums[h] = v == 0 ? l : _mm256_add_epi16(low_sums[h], l);
+            high_sums[h] = v == 0 ? a : _mm256_add_epi16(high_sums[h], a);
+        }
+    }
+    for (std::size_t h = 0; h < 2; ++h) {
+        const __m256i narrow = _mm256_add_epi16(low_sums[h], high_sums[h]);
+        sums.half[h] = _mm256_add_epi32(sums.half[h], _mm256_madd_epi16(narrow, ones));
+    }
+}
+
 inline __attribute__((always_inline)) Products block_products(const std::uint8_t* codes,
                                                               const std::int8_t* query,
                                                               std::size_t dimensions) {
-    const __m256i ones = _mm256_set1_epi16(1), nibble = _mm256_set1_epi8(15);
     Products sums = {{_mm256_setzero_si256(), _mm256_setzero_si256()}};
-    for (std::size_t j = 0; j < dimensions;) {
-        __m256i narrow[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
-        const std::size_t end = j + 32 < dimensions ? j + 32 : dimensions;
-        for (; j < end; j += 8, codes += 64) {
-            const __m256i low = broadcast_word(query + j), high = broadcast_word(query + j + 4);
-            for (std::size_t h = 0; h < 2; ++h) {
-                const __m256i pairs = load(codes + 32 * h);
-                const __m256i above = _mm256_and_si256(_mm256_srli_epi16(pairs, 4), nibble);
-                narrow[h] = _mm256_add_epi16(
-                    narrow[h], _mm256_maddubs_epi16(_mm256_and_si256(pairs, nibble), low));
-                narrow[h] = _mm256_add_epi16(narrow[h], _mm256_maddubs_epi16(above, high));
-            }
-        }
-        for (std::size_t h = 0; h < 2; ++h)
-            sums.half[h] = _mm256_add_epi32(sums.half[h], _mm256_madd_epi16(narrow[h], ones));
-    }
+    std::size_t j = 0;
+    for (; j + 32 <= dimensions; j += 32) add_products<4>(codes + 8 * j, query + j, sums);
+    for (; j < dimensions; j += 8) add_products<1>(codes + 8 * j, query + j, sums);
     return sums;
 }
 
@@ -673,8 +748,8 @@ const Kernels avx2_kernels = {
     .features = features,
     .absolute_differences = absolute_differences,
     .absolute_differences_at = absolute_differences_at,
-    .squared_differences = each<SquaredDifference>,
-    .squared_differences_at = each_at<SquaredDifference>,
+    .squared_differences = squared_differences,
+    .squared_differences_at = squared_differences_at,
     .differing_bits = differing_bits,
     .differing_bits_at = differing_bits_at,
     .float_squares = each<FloatSum<Square>>,

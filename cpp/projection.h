@@ -9,7 +9,7 @@ namespace lookalike {
 // y = V (x - mean), where V has learned, orthogonal rows. Arrays are not owned.
 //
 // Rows of floats use V as it is, transposed: matrix[j * outputs + k]. Rows of bytes use V rounded
-// to whole numbers in [-64, 64] times a scale for each output, so that the sum is one of integers:
+// to whole numbers in [-16, 16] times a scale for each output, so that the sum is one of integers:
 // y_k = scales[k] * (sum over j of x_j byte_matrix(j, k)) - offsets[k], laid out as
 // project_bytes in kernels.h wants it.
 struct Projection {

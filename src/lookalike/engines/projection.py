@@ -26,7 +26,7 @@ _WIDEST_COVARIANCE = 1024  # wider rows: subspace iteration, which needs no widt
 _ITERATIONS = 6
 _EXTRA_DIRECTIONS = 16  # carried along by the iteration, so that the wanted ones settle
 _LEAST_VARIANCE = 1e-7  # of the largest; directions below are noise of the arithmetic
-_LARGEST_BYTE = 64  # of the projection of bytes (project_bytes in kernels.h)
+_LARGEST_BYTE = 16  # of the projection of bytes (project_bytes in kernels.h)
 _OUTPUT_MULTIPLE = 16
 _CHUNK = 16_384  # rows whose unit vectors are in memory at a time
 
@@ -76,7 +76,7 @@ class Projection:
     dimensions : int
         How many directions; a multiple of 8. Those that the components lack are zero.
     of_bytes : bool
-        Whether rows are bytes. Then the directions are rounded to 7 bits each, so that all sums
+        Whether rows are bytes. Then the directions are rounded to 33 levels, so that all sums
         are of integers; base and queries see the same rounded directions.
 
     Notes
