@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstring>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 
@@ -13,7 +15,8 @@ namespace lookalike {
 namespace {
 
 constexpr std::size_t queries_together = 16;  // that a task answers
-constexpr std::size_t lines_ahead = 64;       // cache lines of the next cell asked for early
+constexpr std::size_t scanned_in_order = 16;  // nearest cells that are sorted
+constexpr std::size_t lines_ahead = 16;       // cache lines of the next cell asked for early
 
 using Clock = std::chrono::steady_clock;
 
@@ -43,6 +46,12 @@ std::size_t cut_ties(std::size_t count, std::size_t wanted, std::uint32_t* estim
     return wanted;
 }
 
+float float_of(std::uint32_t bits) {
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 double dot(const float* x, const float* y, std::size_t count) {
     double sum = 0;
     for (std::size_t j = 0; j < count; ++j) sum += double(x[j]) * double(y[j]);
@@ -51,20 +60,13 @@ double dot(const float* x, const float* y, std::size_t count) {
 
 }  // namespace
 
-// A cell to scan, at its distance from the query.
-struct CellScan::Probe {
-    double distance;
-    std::uint32_t cell;
-};
-
 // Memory of one search, used again by the next.
 struct CellScan::Scratch {
     std::vector<float> y;
     QueryCode cell_query, query;
     std::vector<std::uint32_t> cell_distances, positions;
-    std::vector<Key> ranked;
-    std::vector<Probe> probed;  // nearest first
-    double nearest = 0;         // distance of the first
+    std::vector<Key> probed;  // exact distances and cells, the nearest first
+    float nearest = 0;        // distance of the first
     std::vector<std::uint32_t> estimates, slots;
     std::size_t kept = 0;
     std::size_t scanned = 0;
@@ -90,39 +92,43 @@ void CellScan::code(const Query& query, Scratch& scratch) const {
     cells_.sketch().code_query(scratch.y.data(), scratch.cell_query);
     sketch_.code_query(scratch.y.data(), scratch.query);
     scratch.cell_distances.resize(cells_.padded_size());
+    scratch.positions.resize(std::max(scratch.positions.size(), cells_.padded_size() + 16));
     cells_.rank(scratch.cell_query, scratch.cell_distances.data());
 }
 
-// The cells that rank first, ties by number; then in the order of their exact distances.
+// The cells that rank first, ties by number. The nearest few of them come first, in the order of
+// their exact distances: they lower the limit for all others.
 void CellScan::choose_cells(std::size_t probes, Scratch& scratch) const {
-    const std::uint32_t* distances = scratch.cell_distances.data();
-    scratch.positions.resize(cells_.size() + block_vectors);
-    const std::size_t kept = cells_.first_cells(distances, probes, scratch.positions.data());
-    scratch.ranked.resize(kept);
+    std::uint32_t* distances = scratch.cell_distances.data();
+    std::uint32_t* chosen = scratch.positions.data();
+    const std::size_t wanted = std::min(probes, cells_.size());
+    const std::size_t kept = cells_.first_cells(distances, probes, chosen);
+    scratch.probed.resize(kept);
     for (std::size_t i = 0; i < kept; ++i)
-        scratch.ranked[i] = make_key(distances[scratch.positions[i]], scratch.positions[i]);
-    std::sort(scratch.ranked.begin(), scratch.ranked.end());
-    scratch.probed.resize(std::min(probes, cells_.size()));
-    for (std::size_t i = 0; i < scratch.probed.size(); ++i) {
-        const std::uint32_t cell = key_slot(scratch.ranked[i]);
-        scratch.probed[i] = {cells_.distance(scratch.y.data(), cell), cell};
-    }
-    std::sort(scratch.probed.begin(), scratch.probed.end(), [](const Probe& a, const Probe& b) {
-        return a.distance != b.distance ? a.distance < b.distance : a.cell < b.cell;
-    });
-    scratch.nearest = scratch.probed[0].distance;
+        scratch.probed[i] = make_key(distances[chosen[i]], chosen[i]);
+    if (kept > wanted)
+        std::nth_element(scratch.probed.begin(), scratch.probed.begin() + std::ptrdiff_t(wanted),
+                         scratch.probed.end());
+    scratch.probed.resize(wanted);
+    for (std::size_t i = 0; i < wanted; ++i) chosen[i] = key_slot(scratch.probed[i]);
+    cells_.exact_distances(scratch.y.data(), chosen, wanted, distances);
+    for (std::size_t i = 0; i < wanted; ++i) scratch.probed[i] = make_key(distances[i], chosen[i]);
+    const std::size_t few = std::min(scanned_in_order, wanted);
+    std::partial_sort(scratch.probed.begin(), scratch.probed.begin() + std::ptrdiff_t(few),
+                      scratch.probed.end());
+    scratch.nearest = float_of(key_distance(scratch.probed[0]));
 }
 
 // What a cell's distance adds to the estimates of its rows: what it has over the nearest cell's,
 // so that a query far from everything costs no resolution.
-std::uint32_t CellScan::offset_of(double cell_distance, const Scratch& scratch) const {
-    const double units = (cell_distance - scratch.nearest) / double(sketch_.unit());
-    return estimate_zero + std::uint32_t(rounded(float(units), most_norm)) + scratch.query.bias;
+std::uint32_t CellScan::offset_of(std::uint32_t cell_distance, const Scratch& scratch) const {
+    const float units = (float_of(cell_distance) - scratch.nearest) / sketch_.unit();
+    return estimate_zero + std::uint32_t(rounded(units, most_norm)) + scratch.query.bias;
 }
 
-void CellScan::scan_cell(const Probe& probe, std::uint32_t limit, Scratch& scratch) const {
-    const std::size_t first = blocks_.starts[probe.cell];
-    const std::size_t count = blocks_.starts[probe.cell + 1] - first;
+void CellScan::scan_cell(Key probe, std::uint32_t limit, Scratch& scratch) const {
+    const std::size_t cell = key_slot(probe), first = blocks_.starts[cell];
+    const std::size_t count = blocks_.starts[cell + 1] - first;
     const std::size_t bytes = block_bytes(sketch_.dimensions());
     const std::size_t room = scratch.kept + block_vectors * (count + 1);
     if (scratch.estimates.size() < room) {
@@ -131,7 +137,7 @@ void CellScan::scan_cell(const Probe& probe, std::uint32_t limit, Scratch& scrat
     }
     scratch.kept += kernels().scan_blocks(
         blocks_.blocks + first * bytes, count, scratch.query.codes.data(), sketch_.dimensions(),
-        offset_of(probe.distance, scratch), limit, std::uint32_t(first * block_vectors),
+        offset_of(key_distance(probe), scratch), limit, std::uint32_t(first * block_vectors),
         scratch.estimates.data() + scratch.kept, scratch.slots.data() + scratch.kept);
     scratch.scanned += count * block_vectors;
 }
@@ -155,7 +161,7 @@ void CellScan::filter(std::size_t candidates, Scratch& scratch) const {
     for (std::size_t i = 0; i < scratch.probed.size(); ++i) {
         if (i + 1 < scratch.probed.size()) {
             const std::uint8_t* next =
-                blocks_.blocks + blocks_.starts[scratch.probed[i + 1].cell] * bytes;
+                blocks_.blocks + blocks_.starts[key_slot(scratch.probed[i + 1])] * bytes;
             for (std::size_t line = 0; line < lines_ahead; ++line)
                 __builtin_prefetch(next + 64 * line);
         }
@@ -226,11 +232,15 @@ std::vector<std::uint32_t> CellScan::candidates(const Items& item, Effort effort
 
 void CellScan::estimate_all(Scratch& scratch, std::vector<std::uint32_t>& estimates) const {
     const std::size_t bytes = block_bytes(sketch_.dimensions());
+    std::vector<std::uint32_t> all(cells_.size()), distances(cells_.size());
+    std::iota(all.begin(), all.end(), 0u);
+    cells_.exact_distances(scratch.y.data(), all.data(), all.size(), distances.data());
+    scratch.nearest = float_of(distances[kernels().least(distances.data(), distances.size())]);
     for (std::size_t c = 0; c < cells_.size(); ++c) {
         const std::size_t first = blocks_.starts[c];
         kernels().estimate_blocks(blocks_.blocks + first * bytes, blocks_.starts[c + 1] - first,
                                   scratch.query.codes.data(), sketch_.dimensions(),
-                                  offset_of(cells_.distance(scratch.y.data(), c), scratch),
+                                  offset_of(distances[c], scratch),
                                   estimates.data() + first * block_vectors);
     }
 }
@@ -257,7 +267,6 @@ void CellScan::ranks(const Items& items, const std::int64_t* wanted, std::size_t
         estimates.resize(slots);
         positions.resize(slots + block_vectors);
         code(queries[q], scratch);
-        choose_cells(1, scratch);  // whose distance the estimates are measured from
         estimate_all(scratch, estimates);
         if (excluded[q] >= 0) estimates[slot_of[std::size_t(excluded[q])]] = ~0u;
         std::uint32_t most = 0;

@@ -68,16 +68,15 @@ public:
     const Cells& cells() const { return cells_; }
 
 private:
-    struct Probe;
     struct Scratch;
 
     void code(const Query& query, Scratch& scratch) const;
     void choose_cells(std::size_t probes, Scratch& scratch) const;
     void filter(std::size_t candidates, Scratch& scratch) const;
-    void scan_cell(const Probe& probe, std::uint32_t limit, Scratch& scratch) const;
+    void scan_cell(Key probe, std::uint32_t limit, Scratch& scratch) const;
     void search(const Query& query, std::size_t k, Effort effort, Scratch& scratch,
                 std::int64_t* rows, double* distances, CellTrace* trace) const;
-    std::uint32_t offset_of(double cell_distance, const Scratch& scratch) const;
+    std::uint32_t offset_of(std::uint32_t cell_distance, const Scratch& scratch) const;
     void estimate_all(Scratch& scratch, std::vector<std::uint32_t>& estimates) const;
 
     Verifier verifier_;

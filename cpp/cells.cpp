@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 
 #include "dispatch.h"
@@ -119,8 +118,11 @@ void Cells::rank(const QueryCode& query, std::uint32_t* distances) const {
                               sketch_.dimensions(), estimate_zero + query.bias, distances);
 }
 
-double Cells::distance(const float* y, std::size_t cell) const {
-    return kernels().sum_of_squares(y, centroid(cell), stride_);
+void Cells::exact_distances(const float* y, const std::uint32_t* cells, std::size_t count,
+                            std::uint32_t* distances) const {
+    kernels().float_squares_at(reinterpret_cast<const std::uint8_t*>(centroids_.data()),
+                               stride_ * sizeof(float), cells, count,
+                               reinterpret_cast<const std::uint8_t*>(y), distances);
 }
 
 std::size_t Cells::first_cells(const std::uint32_t* distances, std::size_t wanted,
@@ -145,13 +147,8 @@ void Cells::assign(const float* y, std::size_t stride, std::size_t count, bool r
                 continue;
             }
             const std::size_t some = first_cells(ranked.data(), compared_exactly, first.data());
-            double least = std::numeric_limits<double>::infinity();
-            for (std::size_t j = 0; j < some; ++j) {
-                const double exact = distance(y + i * stride, first[j]);
-                if (exact >= least) continue;
-                least = exact;
-                cells[i] = first[j];
-            }
+            exact_distances(y + i * stride, first.data(), some, ranked.data());
+            cells[i] = first[kernels().least(ranked.data(), some)];
         }
     });
 }

@@ -27,8 +27,10 @@ public:
     void rank(const QueryCode& query, std::uint32_t* distances) const;
     std::size_t padded_size() const;
 
-    // |y - c|^2, where y has as many floats as a whole number of 16, zero behind dimensions.
-    double distance(const float* y, std::size_t cell) const;
+    // |y - c|^2 for some cells, as floats written as their bits. y has as many floats as a whole
+    // number of 16, zero behind dimensions.
+    void exact_distances(const float* y, const std::uint32_t* cells, std::size_t count,
+                         std::uint32_t* distances) const;
 
     // Numbers of at least `wanted` cells that rank first, in ascending order; returns how many.
     // `cells` has room for size() + 16.
