@@ -137,8 +137,9 @@ void CellScan::scan_cell(Key probe, std::uint32_t limit, Scratch& scratch) const
     }
     scratch.kept += kernels().scan_blocks(
         blocks_.blocks + first * bytes, count, scratch.query.codes.data(), sketch_.dimensions(),
-        offset_of(key_distance(probe), scratch), limit, std::uint32_t(first * block_vectors),
-        scratch.estimates.data() + scratch.kept, scratch.slots.data() + scratch.kept);
+        scratch.query.shift, offset_of(key_distance(probe), scratch), limit,
+        std::uint32_t(first * block_vectors), scratch.estimates.data() + scratch.kept,
+        scratch.slots.data() + scratch.kept);
     scratch.scanned += count * block_vectors;
 }
 
@@ -240,7 +241,7 @@ void CellScan::estimate_all(Scratch& scratch, std::vector<std::uint32_t>& estima
         const std::size_t first = blocks_.starts[c];
         kernels().estimate_blocks(blocks_.blocks + first * bytes, blocks_.starts[c + 1] - first,
                                   scratch.query.codes.data(), sketch_.dimensions(),
-                                  offset_of(distances[c], scratch),
+                                  scratch.query.shift, offset_of(distances[c], scratch),
                                   estimates.data() + first * block_vectors);
     }
 }

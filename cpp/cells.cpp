@@ -115,7 +115,8 @@ std::size_t Cells::padded_size() const {
 
 void Cells::rank(const QueryCode& query, std::uint32_t* distances) const {
     kernels().estimate_blocks(blocks_.data(), padded_size() / block_vectors, query.codes.data(),
-                              sketch_.dimensions(), estimate_zero + query.bias, distances);
+                              sketch_.dimensions(), query.shift, estimate_zero + query.bias,
+                              distances);
 }
 
 void Cells::exact_distances(const float* y, const std::uint32_t* cells, std::size_t count,

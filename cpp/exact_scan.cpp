@@ -107,7 +107,7 @@ void ExactScan::seed_limit(const Query& query, std::size_t first, std::size_t co
     verifier_.distances_at(slots, strips, query, distances);
     scratch.verified += strips;
     std::nth_element(distances, distances + (k - 1), distances + strips);
-    nearest.lower_limit(distances[k - 1] + 1);
+    nearest.expect(distances[k - 1]);
 }
 
 // Compares every row of the chunk with the query.

@@ -102,15 +102,17 @@ struct Kernels {
                            std::size_t outputs, float* sums);
 
     // Sketch blocks (see sketch.h): a block holds the 4-bit codes u of 16 vectors, and a norm for
-    // each. For each vector in turn: estimate = norm + offset - 2 * sum of u_j query_j, modulo
-    // 2^32. dimensions is a multiple of 8, and so is the number of bytes in query, none -128.
+    // each. For each vector in turn: estimate = norm + offset - (sum of u_j query_j) * 2^shift,
+    // modulo 2^32. dimensions is a multiple of 8, and so is the number of bytes in query, none
+    // -128.
     void (*estimate_blocks)(const std::uint8_t* blocks, std::size_t count, const std::int8_t* query,
-                            std::size_t dimensions, std::uint32_t offset, std::uint32_t* estimates);
+                            std::size_t dimensions, unsigned shift, std::uint32_t offset,
+                            std::uint32_t* estimates);
 
     // The same, but keeps only estimates below the limit, and the number of each one's vector,
     // counted from `first`. Returns how many; both outputs have room for 16 * (count + 1).
     std::size_t (*scan_blocks)(const std::uint8_t* blocks, std::size_t count,
-                               const std::int8_t* query, std::size_t dimensions,
+                               const std::int8_t* query, std::size_t dimensions, unsigned shift,
                                std::uint32_t offset, std::uint32_t limit, std::uint32_t first,
                                std::uint32_t* estimates, std::uint32_t* slots);
 };

@@ -697,25 +697,30 @@ inline __attribute__((always_inline)) Products block_products(const std::uint8_t
     return sums;
 }
 
-__m256i estimates_of(const std::uint8_t* norms, __m256i products, __m256i offset) {
-    return _mm256_sub_epi32(_mm256_add_epi32(load(norms), offset), _mm256_slli_epi32(products, 1));
+__m256i estimates_of(const std::uint8_t* norms, __m256i products, __m128i shift, __m256i offset) {
+    return _mm256_sub_epi32(_mm256_add_epi32(load(norms), offset),
+                            _mm256_sll_epi32(products, shift));
 }
 
 void estimate_blocks(const std::uint8_t* blocks, std::size_t count, const std::int8_t* query,
-                     std::size_t dimensions, std::uint32_t offset, std::uint32_t* estimates) {
+                     std::size_t dimensions, unsigned shift, std::uint32_t offset,
+                     std::uint32_t* estimates) {
+    const __m128i shifts = _mm_cvtsi32_si128(int(shift));
     const __m256i offsets = _mm256_set1_epi32(int(offset));
     for (std::size_t i = 0; i < count; ++i, blocks += block_bytes(dimensions), estimates += 16) {
         const Products products = block_products(blocks + 64, query, dimensions);
         for (std::size_t h = 0; h < 2; ++h)
             _mm256_storeu_si256(reinterpret_cast<__m256i*>(estimates + 8 * h),
-                                estimates_of(blocks + 32 * h, products.half[h], offsets));
+                                estimates_of(blocks + 32 * h, products.half[h], shifts, offsets));
     }
 }
 
 std::size_t scan_blocks(const std::uint8_t* blocks, std::size_t count, const std::int8_t* query,
-                        std::size_t dimensions, std::uint32_t offset, std::uint32_t limit,
-                        std::uint32_t first, std::uint32_t* estimates, std::uint32_t* slots) {
+                        std::size_t dimensions, unsigned shift, std::uint32_t offset,
+                        std::uint32_t limit, std::uint32_t first, std::uint32_t* estimates,
+                        std::uint32_t* slots) {
     if (limit == 0) return 0;
+    const __m128i shifts = _mm_cvtsi32_si128(int(shift));
     const __m256i offsets = _mm256_set1_epi32(int(offset));
     const __m256i most = _mm256_set1_epi32(int(limit - 1));
     std::size_t kept = 0;
@@ -724,7 +729,7 @@ std::size_t scan_blocks(const std::uint8_t* blocks, std::size_t count, const std
         alignas(32) std::uint32_t all[16];
         unsigned hits = 0;
         for (unsigned h = 0; h < 2; ++h) {
-            const __m256i e = estimates_of(blocks + 32 * h, products.half[h], offsets);
+            const __m256i e = estimates_of(blocks + 32 * h, products.half[h], shifts, offsets);
             _mm256_store_si256(reinterpret_cast<__m256i*>(all + 8 * h), e);
             const __m256i below = _mm256_cmpeq_epi32(_mm256_min_epu32(e, most), e);
             hits |= unsigned(_mm256_movemask_ps(_mm256_castsi256_ps(below))) << (8 * h);

@@ -568,30 +568,34 @@ inline __attribute__((always_inline)) __m512i block_products(const std::uint8_t*
 }
 
 __m512i block_estimates(const std::uint8_t* block, const std::int8_t* query, std::size_t dimensions,
-                        __m512i offset) {
+                        __m128i shift, __m512i offset) {
     const __m512i products = block_products(block + 64, query, dimensions);
     return _mm512_sub_epi32(_mm512_add_epi32(_mm512_loadu_si512(block), offset),
-                            _mm512_slli_epi32(products, 1));
+                            _mm512_sll_epi32(products, shift));
 }
 
 void estimate_blocks(const std::uint8_t* blocks, std::size_t count, const std::int8_t* query,
-                     std::size_t dimensions, std::uint32_t offset, std::uint32_t* estimates) {
+                     std::size_t dimensions, unsigned shift, std::uint32_t offset,
+                     std::uint32_t* estimates) {
+    const __m128i shifts = _mm_cvtsi32_si128(int(shift));
     const __m512i offsets = _mm512_set1_epi32(int(offset));
     for (std::size_t i = 0; i < count; ++i)
-        _mm512_storeu_si512(
-            estimates + 16 * i,
-            block_estimates(blocks + i * block_bytes(dimensions), query, dimensions, offsets));
+        _mm512_storeu_si512(estimates + 16 * i,
+                            block_estimates(blocks + i * block_bytes(dimensions), query, dimensions,
+                                            shifts, offsets));
 }
 
 std::size_t scan_blocks(const std::uint8_t* blocks, std::size_t count, const std::int8_t* query,
-                        std::size_t dimensions, std::uint32_t offset, std::uint32_t limit,
-                        std::uint32_t first, std::uint32_t* estimates, std::uint32_t* slots) {
+                        std::size_t dimensions, unsigned shift, std::uint32_t offset,
+                        std::uint32_t limit, std::uint32_t first, std::uint32_t* estimates,
+                        std::uint32_t* slots) {
+    const __m128i shifts = _mm_cvtsi32_si128(int(shift));
     const __m512i offsets = _mm512_set1_epi32(int(offset));
     const __m512i limits = _mm512_set1_epi32(int(limit));
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     std::size_t kept = 0;
     for (std::size_t i = 0; i < count; ++i, blocks += block_bytes(dimensions), first += 16) {
-        const __m512i all = block_estimates(blocks, query, dimensions, offsets);
+        const __m512i all = block_estimates(blocks, query, dimensions, shifts, offsets);
         const __mmask16 below = _mm512_mask_cmplt_epu32_mask(0xFFFF, all, limits);
         if (!below) continue;
         _mm512_storeu_si512(estimates + kept, _mm512_maskz_compress_epi32(below, all));

@@ -209,7 +209,7 @@ std::int32_t norm_of(const std::uint8_t* block, std::size_t lane) {
 }
 
 std::uint32_t estimate(const std::uint8_t* block, std::size_t lane, const std::int8_t* query,
-                       std::size_t dimensions, std::uint32_t offset) {
+                       std::size_t dimensions, unsigned shift, std::uint32_t offset) {
     std::int32_t product = 0;
     for (std::size_t j = 0; j < dimensions; j += 8) {
         const std::uint8_t* codes = block + block_vectors * (4 + j / 2) + 4 * lane;
@@ -218,25 +218,27 @@ std::uint32_t estimate(const std::uint8_t* block, std::size_t lane, const std::i
             product += (codes[b] >> 4) * query[j + 4 + b];
         }
     }
-    return std::uint32_t(norm_of(block, lane)) + offset - 2 * std::uint32_t(product);
+    return std::uint32_t(norm_of(block, lane)) + offset - (std::uint32_t(product) << shift);
 }
 
 void estimate_blocks(const std::uint8_t* blocks, std::size_t count, const std::int8_t* query,
-                     std::size_t dimensions, std::uint32_t offset, std::uint32_t* estimates) {
+                     std::size_t dimensions, unsigned shift, std::uint32_t offset,
+                     std::uint32_t* estimates) {
     const std::size_t bytes = block_bytes(dimensions);
     for (std::size_t i = 0; i < count * block_vectors; ++i)
         estimates[i] = estimate(blocks + i / block_vectors * bytes, i % block_vectors, query,
-                                dimensions, offset);
+                                dimensions, shift, offset);
 }
 
 std::size_t scan_blocks(const std::uint8_t* blocks, std::size_t count, const std::int8_t* query,
-                        std::size_t dimensions, std::uint32_t offset, std::uint32_t limit,
-                        std::uint32_t first, std::uint32_t* estimates, std::uint32_t* slots) {
+                        std::size_t dimensions, unsigned shift, std::uint32_t offset,
+                        std::uint32_t limit, std::uint32_t first, std::uint32_t* estimates,
+                        std::uint32_t* slots) {
     const std::size_t bytes = block_bytes(dimensions);
     std::size_t kept = 0;
     for (std::size_t i = 0; i < count * block_vectors; ++i) {
         estimates[kept] = estimate(blocks + i / block_vectors * bytes, i % block_vectors, query,
-                                   dimensions, offset);
+                                   dimensions, shift, offset);
         slots[kept] = std::uint32_t(first + i);
         kept += estimates[kept] < limit;
     }

@@ -41,8 +41,10 @@ public:
     // Only rows strictly below can still matter, if rows come in ascending order of slot: a later
     // row at the k-th distance loses its tie. In any other order, so do rows at this distance.
     std::uint32_t limit() const { return key_distance(bound_); }
-    // Promises that k rows lie strictly below this limit, offered already or still to come.
-    void lower_limit(std::uint32_t limit) { lower_bound(make_key(limit, 0)); }
+    // Promises that k rows are at most this far, offered already or still to come.
+    void expect(std::uint32_t distance) {
+        lower_limit(margin_.none() ? distance + 1 : margin_.beyond(distance) + 1);
+    }
     void offer(std::uint32_t distance, std::uint32_t slot) {
         const Key key = make_key(distance, slot);
         if (key < bound_) take(key);
@@ -60,6 +62,7 @@ private:
     static constexpr std::size_t most_inserted = 64;
 
     void take(Key key);
+    void lower_limit(std::uint32_t limit) { lower_bound(make_key(limit, 0)); }
     void lower_bound(Key bound) {
         if (bound < bound_) bound_ = bound;
     }

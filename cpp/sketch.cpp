@@ -1,6 +1,7 @@
 #include "sketch.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <stdexcept>
 
@@ -11,6 +12,7 @@ namespace {
 
 constexpr float most_query = 127.0f;
 constexpr int code_bias = 8;
+constexpr unsigned most_shift = 10;  // 500 times the data: sums still fit 29 bits
 
 // Adding this pushes the fraction of any |x| < 2^22 out of a float32, rounding to even.
 constexpr float rounder = 12582912.0f;
@@ -41,14 +43,21 @@ Sketch::Sketch(std::vector<float> steps, float unit) : steps_(std::move(steps)),
 void Sketch::code_query(const float* y, QueryCode& query) const {
     query.codes.resize(dimensions());
     std::int8_t* codes = query.codes.data();
+    float largest = 0;
+    for (std::size_t j = 0; j < dimensions(); ++j)
+        largest = std::max(largest, std::fabs(y[j] * query_factors_[j]));
+    query.shift = 1;
+    float factor = 1;
+    for (; largest > most_query && query.shift < most_shift; ++query.shift, factor /= 2)
+        largest /= 2;
     std::int32_t sum = 0;
     for (std::size_t j = 0; j < dimensions(); ++j) {
-        const float inside = clamped(y[j] * query_factors_[j], most_query);
+        const float inside = clamped(y[j] * query_factors_[j] * factor, most_query);
         const std::int32_t code = std::int32_t((inside + rounder) - rounder);
         codes[j] = std::int8_t(code);
         sum += code;
     }
-    query.bias = std::uint32_t(2 * code_bias * sum);
+    query.bias = std::uint32_t(code_bias * sum) << query.shift;
 }
 
 void Sketch::code(const float* values, std::int8_t* codes) const {

@@ -1,8 +1,10 @@
 // The sketch: a vector as 4-bit codes that estimate its distance from a query.
 //
 // Notation. y is a projected vector, c the centroid of its cell, r = y - c. A code v_j in [-8, 7]
-// stands for v_j * steps[j]. A query is coded with the steps folded in, q_j = y_j steps[j] / unit
-// in [-127, 127], so that <y, v steps> is about unit * sum q_j v_j, a sum of integers.
+// stands for v_j * steps[j]. A query is coded with the steps folded in, q_j = 2 y_j steps[j] /
+// (unit
+// * 2^shift) in [-127, 127], so that 2 <y, v steps> is about unit * 2^shift * sum q_j v_j, a sum of
+// integers. The shift is 1 for queries like the data, and more for those that are larger.
 //
 // Blocks, as the kernels read them: the codes of 16 vectors, biased to u = v + 8.
 //     [0, 64)             16 norms, int32, in order
@@ -16,9 +18,10 @@
 
 namespace lookalike {
 
-// A query coded for a sketch, and 16 * sum of its codes: what the bias of u adds to an estimate.
+// A query coded for a sketch, and what the bias of u adds to its estimates.
 struct QueryCode {
     std::vector<std::int8_t> codes;
+    unsigned shift = 1;
     std::uint32_t bias = 0;
 };
 

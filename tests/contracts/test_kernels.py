@@ -6,13 +6,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from lookalike.native import ExactScan, Measure, make_bounds
+from lookalike.native import Bounds, ExactScan, Measure, make_sums
 
 Bytes = npt.NDArray[np.uint8]
 
 COUNTS = [1, 7, 8, 9, 15, 16, 17, 63, 64, 65, 97, 300]
-WIDTHS = [1, 3, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 100, 784]
+WIDTHS = [1, 3, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 100, 784, 4100]
 L1, BITS = Measure.absolute_differences, Measure.differing_bits
+L2 = Measure.squared_differences
 
 
 def padded(vectors: Bytes, alignment: int) -> Bytes:
@@ -31,11 +32,14 @@ def bytes_of(kind: str, shape: tuple[int, int], seed: int) -> Bytes:
     return random.integers(0, 17 if kind == "small" else 256, shape, np.uint8)
 
 
-def distances_of(measure: Measure, vectors: Bytes, queries: Bytes) -> npt.NDArray[np.int64]:
+def distances_of(measure: Measure, vectors: Bytes, queries: Bytes) -> npt.NDArray[np.float64]:
     if measure == BITS:
         different = vectors[None] ^ queries[:, None]
-        return np.asarray(np.unpackbits(different, axis=2).sum(axis=2, dtype=np.int64))
-    return np.asarray(np.abs(vectors[None].astype(np.int64) - queries[:, None]).sum(axis=2))
+        return np.asarray(np.unpackbits(different, axis=2).sum(axis=2), np.float64)
+    differences = vectors[None].astype(np.int64) - queries[:, None]
+    if measure == L2:
+        return np.asarray(np.sqrt((differences**2).sum(axis=2)))
+    return np.asarray(np.abs(differences).sum(axis=2), np.float64)
 
 
 def scan_of(measure: Measure, vectors: Bytes, *, bounding: bool = False) -> ExactScan:
@@ -47,8 +51,9 @@ def scan_of(measure: Measure, vectors: Bytes, *, bounding: bool = False) -> Exac
     shift = 2  # four values of 255 do not fit a byte otherwise
     groups = -(-width // 4)
     bounds = np.empty((len(rows), -(-groups // 16) * 16), np.uint8)
-    make_bounds(rows, order, shift, bounds)
-    return ExactScan(rows, width, measure, 255, bounds, order, shift)
+    make_sums(rows, order, shift, bounds)
+    made = Bounds.of_sums(rows, bounds, order, shift)
+    return ExactScan(rows, width, measure, 255, 1.0, made)
 
 
 def nearest(
@@ -60,7 +65,7 @@ def nearest(
 
 
 def expected_nearest(
-    exact: npt.NDArray[np.int64], k: int
+    exact: npt.NDArray[np.float64], k: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     n = exact.shape[1]
     slots = np.full((len(exact), k), -1, np.int64)
@@ -71,7 +76,7 @@ def expected_nearest(
     return slots, distances
 
 
-VARIANTS = [(L1, False), (L1, True), (BITS, False)]
+VARIANTS = [(L1, False), (L1, True), (L2, False), (BITS, False)]
 
 
 @pytest.mark.parametrize("kind", ["random", "extreme", "small", "equal"])
@@ -147,8 +152,8 @@ def test_within_holds_exactly_what_is_at_most_the_radius(
     queries = bytes_of("small", (4, width), seed=12)
     scan = scan_of(measure, vectors, bounding=bounding)
     exact = distances_of(measure, vectors, queries)
-    some = int(np.median(exact))
-    for radius in (0, some - 1, some, some + 1, int(exact.max()), 2**32 - 2):
+    some = float(np.sort(exact.ravel())[exact.size // 2])
+    for radius in (0, some - 1, some, np.nextafter(some, 0), some + 1, exact.max(), 2.0**40):
         offsets, slots, distances = scan.within(queries, radius, 1)
         assert len(offsets) == 5
         for q, row in enumerate(exact):
@@ -159,7 +164,7 @@ def test_within_holds_exactly_what_is_at_most_the_radius(
             assert (distances[part] == row[wanted]).all()
 
 
-@pytest.mark.parametrize("measure", [L1, BITS])
+@pytest.mark.parametrize("measure", [L1, L2, BITS])
 def test_candidates_are_searched_and_nothing_else(cpu_level: str, measure: Measure) -> None:
     vectors = bytes_of("small", (3000, 33), seed=13)
     queries = bytes_of("small", (5, 33), seed=14)
@@ -171,7 +176,7 @@ def test_candidates_are_searched_and_nothing_else(cpu_level: str, measure: Measu
     candidates = np.concatenate(chosen).astype(np.int64)
     slots, distances = np.empty((5, 12), np.int64), np.empty((5, 12))
     scan.nearest_among(queries, offsets, candidates, 12, 2, slots, distances)
-    radius = int(np.median(exact))
+    radius = float(np.median(exact))
     found = scan.within_among(queries, offsets, candidates, radius, 2)
     for q, mine in enumerate(chosen):
         order = mine[np.lexsort((mine, exact[q, mine]))]
