@@ -1,4 +1,4 @@
-"""Exact search beside NumPy, scikit-learn and faiss: the digits (L1) and packed bits (Hamming).
+"""Exact search beside NumPy, scikit-learn and faiss: digits, pictures and packed bits.
 
 Every answer is compared with an integer oracle before anything is timed.
 """
@@ -6,6 +6,7 @@ Every answer is compared with an integer oracle before anything is timed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import harness
@@ -18,6 +19,7 @@ from lookalike import datasets
 
 INDEXED = 1500
 BIT_ROWS, BITS, BIT_QUERIES = 1_000_000, 256, 50
+PICTURE_QUERIES = 50
 
 
 def each(queries: Sequence[Any], answer: Callable[[Any], object]) -> Callable[[], None]:
@@ -101,6 +103,53 @@ def faiss_l1(
     ]
 
 
+def bench_pictures(rounds: int) -> list[harness.Timing]:
+    """Top-10 over the 60,000 pictures of Fashion-MNIST, L2 and L1."""
+    base = datasets.fashion_mnist("train").images.reshape(-1, 784)
+    queries = datasets.fashion_mnist("test").images.reshape(-1, 784)[:PICTURE_QUERIES]
+    single = list(queries)
+    programs: list[harness.Program] = []
+    for metric in ("l2", "l1"):
+        index = lookalike.Index(metric, recall=1.0)
+        index.add(base)
+        differences = base[None].astype(np.int32) - queries[:2, None]
+        exact = (differences**2 if metric == "l2" else np.abs(differences)).sum(axis=2)
+        order = np.lexsort((np.broadcast_to(np.arange(len(base)), exact.shape), exact))[:, :10]
+        assert (index.search(queries[:2]).ids == order).all()
+        programs += [
+            (f"lookalike, {metric}, batch", partial(index.search, queries), len(queries), "uint8"),
+            (
+                f"lookalike, {metric}, one call a query",
+                each(single, index.search),
+                len(queries),
+                "from Python",
+            ),
+        ]
+    programs += faiss_pictures(base, queries)
+    return harness.in_turns(programs, rounds=max(3, rounds // 3))
+
+
+def faiss_pictures(
+    base: npt.NDArray[np.uint8], queries: npt.NDArray[np.uint8]
+) -> list[harness.Program]:
+    try:
+        import faiss
+    except ImportError:
+        return []
+    faiss.omp_set_num_threads(1)
+    floats = queries.astype(np.float32)
+    single = [query[None] for query in floats]
+    programs: list[harness.Program] = []
+    for name, metric in (("l2", faiss.METRIC_L2), ("l1", faiss.METRIC_L1)):
+        flat = faiss.IndexFlat(784, metric)
+        flat.add(base.astype(np.float32))
+        one = each(single, partial(flat.search, k=10))
+        batch = partial(flat.search, floats, 10)
+        programs.append((f"faiss Flat, {name}, batch", batch, len(floats), "float32"))
+        programs.append((f"faiss Flat, {name}, one call a query", one, len(floats), "float32"))
+    return programs
+
+
 def bench_bits(rounds: int) -> list[harness.Timing]:
     """Hamming top-10 and radius 31 over 1,000,000 codes of 256 bits, one query at a time."""
     random = np.random.default_rng(0)
@@ -152,6 +201,7 @@ def main() -> None:
     print(f"\n## Exact search\n\n{harness.machine()}.")
     tables = {
         "Digits: L1, top-1, 1,500 x 64": bench_digits(options.rounds),
+        "Fashion-MNIST: top-10, 60,000 x 784": bench_pictures(options.rounds),
         "Bits: Hamming, 1,000,000 x 256": bench_bits(options.rounds),
     }
     for title, timings in tables.items():

@@ -15,8 +15,13 @@ import numpy as np
 
 from lookalike import Index, plots
 from lookalike.datasets import digits
+from lookalike.engines.cells import CellTables
+from lookalike.engines.exact import ExactEngine
+from lookalike.engines.projection import learn_components
+from lookalike.engines.rows import Rows
 from lookalike.hashing.bit_sampling import BitSampling
 from lookalike.hashing.curves import s_curve
+from lookalike.native import Measure
 
 FOLDER = Path(__file__).parent
 DIGITS = digits()
@@ -124,6 +129,107 @@ def unary() -> Any:
     return figure
 
 
+def digit_rows() -> Rows:
+    rows = Rows(64, Measure.squared_differences, DIGITS.value_range)
+    rows.append(np.ascontiguousarray(STORED.reshape(-1, 64), np.uint8))
+    return rows
+
+
+def digit_tables(rows: Rows, dimensions: int) -> CellTables:
+    return CellTables(rows, learn_components(rows, 64, seed=0), dimensions, seed=0)
+
+
+def ranks_of(rows: Rows, tables: CellTables, k: int) -> tuple[Any, Any]:
+    queries = np.ascontiguousarray(QUERIES.reshape(-1, 64), np.uint8)
+    wanted, _ = ExactEngine(rows).nearest(queries, len(queries), k, 1)
+    return tables.ranks(queries, wanted, np.full(len(queries), -1), threads=1)
+
+
+def cells() -> Any:
+    """The digits on their first two components, each cell in a colour, and the cells probed."""
+    rows = digit_rows()
+    tables = digit_tables(rows, 16)
+    y = tables.projection(rows, 1).y
+    of_row = np.empty(len(rows), np.uint32)
+    tables.sketches.cells.assign(y, 1, of_row)
+    steps = tables.sketches.cells.sketch.steps
+    centroids = tables.sketches.cells.codes.reshape(-1, 16) * steps
+    query = Rows(64, Measure.squared_differences, DIGITS.value_range)
+    query.append(np.ascontiguousarray(QUERIES[9].reshape(1, 64), np.uint8))
+    place = tables.projection(query, 1).y[0, :16]
+    probed = np.argsort(((centroids - place) ** 2).sum(axis=1))[:5]
+    inside = np.isin(of_row, probed)
+    with plots.drawing():
+        figure = plots.new_figure(3.6)
+        axes = figure.add_subplot()
+        axes.scatter(*y[~inside, :2].T, s=5, color=MUTED, alpha=0.35, lw=0)
+        for number, cell in enumerate(probed):
+            axes.scatter(*y[of_row == cell, :2].T, s=13, color=SERIES[number], lw=0)
+        axes.scatter(*centroids[:, :2].T, s=16, marker="+", color=INK, lw=0.7)
+        axes.scatter(*place[:2], s=90, marker="*", color=INK, zorder=5)
+        axes.set(
+            title=f"1,500 digits in {tables.cells} cells; of these, 5 are probed",
+            xlabel="first component",
+            ylabel="second component",
+        )
+        axes.annotate(
+            "the query",
+            place[:2],
+            (-150, 60),
+            textcoords="offset points",
+            arrowprops={"arrowstyle": "-"},
+        )
+    return figure
+
+
+def sketch_error() -> Any:
+    """How many rows have smaller estimates than the ten true neighbours, for several sketches."""
+    rows = digit_rows()
+    with plots.drawing():
+        figure = plots.new_figure(3.0)
+        axes = figure.add_subplot()
+        for number, dimensions in enumerate((8, 16, 24, 48)):
+            _, ranks = ranks_of(rows, digit_tables(rows, dimensions), 10)
+            ordered = np.sort(ranks.ravel())
+            share = np.arange(1, len(ordered) + 1) / len(ordered)
+            axes.plot(ordered, share, color=SERIES[number], label=f"{dimensions} dimensions")
+        axes.set(
+            title="Rows verified to find the ten nearest",
+            xlabel="rows with the smallest estimates, of 1,500",
+            ylabel="share of neighbours",
+            xscale="log",
+            xlim=(1, 200),
+            ylim=(0, 1.02),
+        )
+        axes.grid(visible=True)
+        axes.legend(loc="lower right")
+    return figure
+
+
+def probes() -> Any:
+    """Recall against cells probed, for several numbers of verified rows."""
+    rows = digit_rows()
+    tables = digit_tables(rows, 24)
+    cell_ranks, estimate_ranks = ranks_of(rows, tables, 10)
+    tried = np.arange(1, 41)
+    with plots.drawing():
+        figure = plots.new_figure(3.0)
+        axes = figure.add_subplot()
+        for number, candidates in enumerate((10, 12, 15, 1500)):
+            found = [((cell_ranks <= p) & (estimate_ranks <= candidates)).mean() for p in tried]
+            name = "all rows verified" if candidates == 1500 else f"{candidates} rows verified"
+            axes.plot(tried, found, color=SERIES[number], label=name)
+        axes.set(
+            title="Either step may lose a neighbour",
+            xlabel=f"cells probed, of {tables.cells}",
+            ylabel="recall of the ten nearest",
+            ylim=(0.3, 1.02),
+        )
+        axes.grid(visible=True)
+        axes.legend(loc="lower right")
+    return figure
+
+
 def _unary_row(axes: Any, top: float, name: str, value: int) -> None:
     ground = 1 - value / 16
     axes.add_patch(_rectangle(-2.2, top, 1, 1, fc=str(ground), ec=MUTED, lw=0.8))
@@ -213,6 +319,9 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "candidates": candidates,
     "unary": unary,
     "buckets": buckets,
+    "cells": cells,
+    "sketch": sketch_error,
+    "probes": probes,
 }
 
 
