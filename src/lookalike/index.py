@@ -135,6 +135,12 @@ class Index:
         engine = "not planned yet" if self.bits is None else "tables"
         return Plan(engine, self.metric, "nothing stored yet", reason="the plan follows the items")
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory of the stored vectors and of what the plan has built so far, in bytes."""
+        rows = 0 if self._rows is None else self._rows.array.nbytes
+        return rows + (0 if self._planner is None else self._planner.size_bytes)
+
     def add(self, items: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Store a batch.
 

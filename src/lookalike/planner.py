@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -93,11 +94,26 @@ class Planner:
         seed: int = 0,
         threads: int = 1,
     ) -> None:
-        self.exact = ExactEngine(rows, components=components, seed=seed, threads=threads)
+        self._make_exact = partial(
+            ExactEngine, rows, components=components, seed=seed, threads=threads
+        )
+        self._exact: ExactEngine | None = None
         self._metric = metric
         self._stored_as = stored_as
         self._reason = reason
         self._exact_ns = exact_cost_ns(rows)
+
+    @property
+    def exact(self) -> ExactEngine:
+        """Exact search of the same rows, built when it is first asked for, and then kept."""
+        if self._exact is None:
+            self._exact = self._make_exact()
+        return self._exact
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that engines use beyond the rows, at the moment."""
+        return 0 if self._exact is None else self._exact.size_bytes
 
     def engine(self, k: int, recall: float | None, threads: int = 1) -> Engine:
         """The engine for a search of k neighbours that promises this recall."""
@@ -139,6 +155,10 @@ class TablesPlanner(Planner):
         self._functions = functions
         self._tables = TablesEngine(rows, functions, threads)
 
+    @property
+    def size_bytes(self) -> int:
+        return super().size_bytes + self._tables.size_bytes
+
     def engine(self, k: int, recall: float | None, threads: int = 1) -> Engine:
         return self._tables
 
@@ -175,7 +195,7 @@ class CellsPlanner(Planner):
         self._rows = rows
         self._seed = seed
         self._engines: dict[tuple[int, float], Engine] = {}
-        self._sample = Sample(self.exact, rows, seed)
+        self._sample = Sample(self._borrowed_exact, rows, seed)
         self._sample.extend(SMALL_SAMPLE, FIRST_K, threads)
         components = learn_components(rows, MOST_DIMENSIONS, seed)
         self.tables: CellTables | None = None
@@ -186,9 +206,13 @@ class CellsPlanner(Planner):
         self.tables = CellTables(rows, components, dimensions, seed, threads)
         self._calibration = Calibration(self.tables, self._sample)
 
+    @property
+    def size_bytes(self) -> int:
+        return super().size_bytes + (0 if self.tables is None else self.tables.size_bytes)
+
     def calibrate(self, queries: Items, threads: int) -> None:
         """Promise for queries like these, in place of queries like the members."""
-        self._sample = Sample(self.exact, self._rows, self._seed, queries)
+        self._sample = Sample(self._borrowed_exact, self._rows, self._seed, queries)
         if self.tables is not None:
             self._calibration = Calibration(self.tables, self._sample)
         self._engines = {}
@@ -198,10 +222,11 @@ class CellsPlanner(Planner):
         known = self._engines.get((k, recall))
         if known is None:
             effort = self._effort(k, recall, threads)
-            known = self.exact
-            if effort is not None:
+            if effort is None:
+                known = self.exact
+            else:
                 assert self.tables is not None
-                known = CellsEngine(self.tables, effort.probes, effort.candidates, self.exact)
+                known = CellsEngine(self.tables, effort.probes, effort.candidates)
             self._engines[k, recall] = known
         return known
 
@@ -278,6 +303,13 @@ class CellsPlanner(Planner):
             np.concatenate([np.empty(0, np.int64), *slots]),
             np.concatenate([np.empty(0), *distances]),
         )
+
+    def _borrowed_exact(self) -> ExactEngine:
+        """Exact search for calibration, kept only where searches use it too.
+
+        Its bounds take more memory than all sketches.
+        """
+        return self._exact or self._make_exact()
 
     def _effort(self, k: int, recall: float, threads: int) -> Effort | None:
         """The cheapest effort, unless exact search is cheaper still."""

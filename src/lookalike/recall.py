@@ -138,9 +138,9 @@ class Sample:
 
     Parameters
     ----------
-    exact : ExactEngine
+    exact : callable
+        Gives exact search of the rows.
     rows : Rows
-        Those of the engine.
     seed : int
         Decides which members are the sample.
     queries : ndarray or None
@@ -148,7 +148,11 @@ class Sample:
     """
 
     def __init__(
-        self, exact: ExactEngine, rows: Rows, seed: int, queries: Items | None = None
+        self,
+        exact: Callable[[], ExactEngine],
+        rows: Rows,
+        seed: int,
+        queries: Items | None = None,
     ) -> None:
         self._exact = exact
         self._rows = rows
@@ -178,7 +182,7 @@ class Sample:
         else:
             self.excluded = np.full(size, -1)
             self.items = np.ascontiguousarray(self._queries[:size])
-        slots, _ = self._exact.nearest(self.items, size, k + 1, threads)
+        slots, _ = self._exact().nearest(self.items, size, k + 1, threads)
         others = slots != self.excluded[:, None]
         others[others.all(axis=1), -1] = False  # nothing was excluded: drop the farthest
         self.neighbours = slots[others].reshape(size, k)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from html import escape
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from lookalike.errors import MissingExtra
 
 __all__ = ["Explanation", "Fate", "Neighbors", "Ranges", "Step"]
 
@@ -15,6 +18,7 @@ Ids = npt.NDArray[np.int64]
 Distances = npt.NDArray[np.float64]
 
 _SHOWN = 5  # results listed in a repr
+_SHOWN_IN_NOTEBOOK = 20
 
 
 class Neighbors:
@@ -57,6 +61,52 @@ class Neighbors:
         if self.ids.ndim == 2:
             return f"Neighbors({len(self)} queries, k={self.ids.shape[1]})"
         return f"Neighbors({_pairs(self.ids, self.distances)})"
+
+    def to_columns(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what was found as columns: query, rank (from 1), id, distance."""
+        ids, distances = np.atleast_2d(self.ids), np.atleast_2d(self.distances)
+        query, place = np.nonzero(ids >= 0)
+        return {
+            "query": query,
+            "rank": place + 1,
+            "id": ids[query, place],
+            "distance": distances[query, place],
+        }
+
+    def to_pandas(self) -> Any:
+        """Return what was found as a ``pandas.DataFrame`` of the columns of ``to_columns``.
+
+        Raises
+        ------
+        MissingExtra
+            When pandas is not installed.
+        """
+        try:
+            import pandas  # noqa: PLC0415
+        except ImportError:
+            raise MissingExtra("a data frame", "pandas", "frames") from None
+        return pandas.DataFrame(self.to_columns())
+
+    def to_arrow(self) -> Any:
+        """Return what was found as a ``pyarrow.Table`` of the columns of ``to_columns``.
+
+        Raises
+        ------
+        MissingExtra
+            When pyarrow is not installed.
+        """
+        try:
+            import pyarrow  # noqa: PLC0415
+        except ImportError:
+            raise MissingExtra("an Arrow table", "pyarrow", "frames") from None
+        return pyarrow.table(self.to_columns())
+
+    def _repr_html_(self) -> str:
+        """As a table, in a notebook."""
+        if self.ids.ndim == 2:
+            return f"<p>{escape(repr(self))}</p>"
+        rows = [("id", "distance"), *((str(i), f"{d:g}") for i, d in self)]
+        return _html_table(rows[: _SHOWN_IN_NOTEBOOK + 1])
 
 
 class Ranges:
@@ -188,9 +238,20 @@ class Explanation:
             "fate": None if self.fate is None else asdict(self.fate),
         }
 
-    def __str__(self) -> str:
+    def _rows(self) -> list[tuple[str, str, str, str]]:
         rows = [("step", "vectors left", "microseconds", "")]
-        rows += [(s.name, f"{s.left:,}", f"{s.microseconds:,.1f}", s.does) for s in self.steps]
+        return rows + [
+            (s.name, f"{s.left:,}", f"{s.microseconds:,.1f}", s.does) for s in self.steps
+        ]
+
+    def _repr_html_(self) -> str:
+        """As a table, in a notebook."""
+        fate = "" if self.fate is None else f"<p>{escape(str(self.fate))}</p>"
+        plan = f"<p>{escape(self.plan)}<br>{self.size:,} vectors</p>"
+        return plan + _html_table(self._rows()) + fate
+
+    def __str__(self) -> str:
+        rows = self._rows()
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         lines = [
             f"  {name:<{widths[0]}}  {left:>{widths[1]}}  {time:>{widths[2]}}  {does}".rstrip()
@@ -198,6 +259,14 @@ class Explanation:
         ]
         fate = [] if self.fate is None else [str(self.fate)]
         return "\n".join([f"plan: {self.plan}", f"{self.size:,} vectors", *lines, *fate])
+
+
+def _html_table(rows: Sequence[Sequence[str]]) -> str:
+    """An HTML table; the first row is its head."""
+    head, *body = [[escape(text) for text in row] for row in rows]
+    lines = ["<tr>" + "".join(f"<th>{text}</th>" for text in head) + "</tr>"]
+    lines += ["<tr>" + "".join(f"<td>{text}</td>" for text in row) + "</tr>" for row in body]
+    return "<table>" + "".join(lines) + "</table>"
 
 
 def _pairs(ids: Ids, distances: Distances) -> str:

@@ -52,13 +52,18 @@ def test_with_all_effort_cells_answer_like_exact_search(
     rows = rows_of(measure, 700, width)
     tables = tables_of(rows)
     exact = ExactEngine(rows, bounding=False)
-    engine = CellsEngine(tables, tables.cells, 700, exact)
+    engine = CellsEngine(tables, tables.cells, 700)
     queries = queries_of(rows)
     for k in (1, 10, 800):
         expected = exact.nearest(queries, 30, k, 1)
         found = engine.nearest(queries, 30, k, 2)
         assert (found[0] == expected[0]).all()
         assert (found[1] == expected[1]).all()
+    radius = float(expected[1][0, 20])
+    for mine, whole in zip(
+        engine.within(queries, radius, 2), exact.within(queries, radius, 1), strict=True
+    ):
+        assert (mine == whole).all()
     one = engine.nearest_of_one(queries[3], 10)
     assert one is not None
     assert (one[0] == exact.nearest(queries, 30, 10, 1)[0][3]).all()
@@ -68,7 +73,7 @@ def test_with_all_effort_cells_answer_like_exact_search(
 def test_a_search_verifies_as_many_rows_as_it_was_told(cpu_level: str, measure: Measure) -> None:
     rows = rows_of(measure, 3000, 40)
     exact = ExactEngine(rows, bounding=False)
-    engine = CellsEngine(tables_of(rows), 6, 40, exact)
+    engine = CellsEngine(tables_of(rows), 6, 40)
     for query in queries_of(rows):
         candidates = engine.candidates(query, 1)[1]
         assert 40 <= len(candidates) <= 41
@@ -85,7 +90,7 @@ def test_rows_that_tie_do_not_make_a_search_verify_them_all(cpu_level: str) -> N
     vectors[1000:] = np.random.default_rng(1).integers(0, 256, (1000, 16))
     rows.append(vectors)
     tables = tables_of(rows)
-    engine = CellsEngine(tables, tables.cells, 50, ExactEngine(rows))
+    engine = CellsEngine(tables, tables.cells, 50)
     assert len(engine.candidates(vectors[0], 1)[1]) <= 51
     assert engine.nearest(vectors[0], None, 50, 1)[1].tolist() == [0.0] * 50
 
@@ -178,18 +183,18 @@ def test_ranks_count_estimates_and_cells(cpu_level: str) -> None:
 
 def test_a_row_is_found_exactly_from_its_ranks_on(cpu_level: str) -> None:
     rows = rows_of(Measure.float_squares, 3000, 30)
-    tables, exact = tables_of(rows), ExactEngine(rows, bounding=False)
+    tables = tables_of(rows)
     queries = queries_of(rows)
-    wanted = exact.nearest(queries, 30, 5, 1)[0]
+    wanted = ExactEngine(rows).nearest(queries, 30, 5, 1)[0]
     nobody = np.full(30, -1)
     cells, estimates = tables.ranks(queries, wanted, nobody, threads=1)
     missed = asked = 0
     for q, query in enumerate(queries):
         for row, cell, estimate in zip(wanted[q], cells[q], estimates[q], strict=True):
-            enough = CellsEngine(tables, int(cell), int(estimate), exact)
+            enough = CellsEngine(tables, int(cell), int(estimate))
             assert row in enough.candidates(query, 1)[1]
             if cell > 1:
-                fewer = CellsEngine(tables, int(cell) - 1, 3000, exact)
+                fewer = CellsEngine(tables, int(cell) - 1, 3000)
                 missed += row not in fewer.candidates(query, 1)[1]
                 asked += 1
     assert missed > 0.9 * asked > 0  # a cell that ties may come in before its rank

@@ -34,7 +34,7 @@ def rows() -> Rows:
 @pytest.fixture(scope="module")
 def calibration(rows: Rows) -> Calibration:
     tables = CellTables(rows, learn_components(rows, 16, seed=0), 16, seed=0)
-    return Calibration(tables, Sample(ExactEngine(rows), rows, seed=0))
+    return Calibration(tables, Sample(lambda: ExactEngine(rows), rows, seed=0))
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_a_recall_that_a_sample_cannot_show_has_no_effort(calibration: Calibrati
 
 
 def test_more_neighbours_are_found_when_they_are_asked_for(rows: Rows) -> None:
-    sample = Sample(ExactEngine(rows), rows, seed=0)
+    sample = Sample(lambda: ExactEngine(rows), rows, seed=0)
     assert sample.extend(50, 10, 1)
     assert (len(sample), sample.k) == (50, 10)
     assert not sample.extend(20, 5, 1)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
+from lookalike.errors import MissingExtra
 from lookalike.results import Explanation, Neighbors, Ranges, Step
 
 ONE = Neighbors(np.array([4, 2, -1]), np.array([0.0, 1.5, np.inf]))
@@ -76,3 +78,32 @@ def test_the_columns_of_an_explanation_are_as_wide_as_their_widest_entry() -> No
         "  a long name     1,000,000           1.0  x",
         "  b                       2      12,345.7  y",
     ]
+
+
+def test_what_was_found_becomes_columns_frames_and_arrow_tables() -> None:
+    batch = Neighbors(np.array([[4, 2], [7, -1]]), np.array([[0.0, 1.5], [2.0, np.inf]]))
+    expected = {
+        "query": [0, 0, 1],
+        "rank": [1, 2, 1],
+        "id": [4, 2, 7],
+        "distance": [0.0, 1.5, 2.0],
+    }
+    assert {name: column.tolist() for name, column in batch.to_columns().items()} == expected
+    assert batch.to_pandas().to_dict("list") == expected
+    assert batch.to_arrow().to_pydict() == expected
+    assert ONE.to_columns()["query"].tolist() == [0] * int((ONE.ids >= 0).sum())
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for package, table in (("pandas", ONE.to_pandas), ("pyarrow", ONE.to_arrow)):
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(MissingExtra, match=rf"{package}.*frames"):
+            table()
+
+
+def test_notebooks_show_tables_whose_text_is_escaped() -> None:
+    assert ONE._repr_html_().startswith("<table><tr><th>id</th><th>distance</th></tr><tr><td>4")
+    told = Explanation("a <plan>", 9, (Step("hash", "2 & 3", 9, 0.5),), ONE)
+    html = told._repr_html_()
+    assert "a &lt;plan&gt;" in html
+    assert "<td>2 &amp; 3</td>" in html

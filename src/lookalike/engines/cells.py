@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from lookalike import native
 from lookalike.engines.engine import Distances, Engine, Found, Items, Slots
-from lookalike.engines.exact import ExactEngine
 from lookalike.engines.projection import Components, Projection
 from lookalike.engines.rows import Rows
 from lookalike.engines.sketch import Sketches, learn_sketches
@@ -106,16 +105,11 @@ class CellsEngine(Engine):
         Cells that are scanned.
     candidates : int
         Rows that are verified.
-    exact : ExactEngine
-        Over the same rows: for what cells cannot answer.
     """
 
-    def __init__(
-        self, tables: CellTables, probes: int, candidates: int, exact: ExactEngine
-    ) -> None:
+    def __init__(self, tables: CellTables, probes: int, candidates: int) -> None:
         self._tables = tables
         self._scan = tables.scan
-        self._exact = exact
         self.probes = min(probes, tables.cells)
         self.candidates_verified = min(candidates, tables.count)
 
@@ -137,7 +131,10 @@ class CellsEngine(Engine):
         return self._scan.nearest_of_one(item, k, self.probes, self.candidates_verified)
 
     def within(self, items: Items, radius: float, threads: int) -> Found:
-        return self._exact.within(items, radius, threads)
+        offsets, candidates = self.candidates(items, threads)
+        return Found(
+            *self._tables.verifier.within_among(items, offsets, candidates, radius, threads)
+        )
 
     def candidates(self, items: Items, threads: int) -> tuple[Slots, Slots]:
         flat: npt.NDArray[Any] = items.reshape(-1, self._tables.width)
