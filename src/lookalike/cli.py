@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 failure, 2 usage, 130 interrupted.
 
 from __future__ import annotations
 
+import enum
 import importlib.util
 import json
 import sys
@@ -22,9 +23,9 @@ from lookalike.errors import LookalikeError
 from lookalike.native import cpu_level, cpu_levels
 
 if TYPE_CHECKING:
-    from lookalike.demo import DemoResult, Method
+    from lookalike.demo import DemoResult, Method, PromiseResult
 
-__all__ = ["app", "main"]
+__all__ = ["DemoData", "app", "main"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,7 +35,19 @@ app = typer.Typer(
     add_completion=False,
 )
 
-_EXTRAS = {"lab": ("matplotlib", "sklearn"), "plots": ("matplotlib",)}
+_EXTRAS = {
+    "frames": ("pandas", "pyarrow"),
+    "lab": ("matplotlib", "sklearn"),
+    "plots": ("matplotlib",),
+}
+
+
+class DemoData(enum.StrEnum):
+    """Data that ``lookalike demo`` can search."""
+
+    DIGITS = "digits"
+    FASHION_MNIST = "fashion-mnist"
+
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -70,7 +83,8 @@ def _lookalike(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("lookalike-demo"),
-    seed: Annotated[int, typer.Option(min=0, help="Of the hash functions.")] = 0,
+    data: Annotated[DemoData, typer.Option(help="What is searched.")] = DemoData.DIGITS,
+    seed: Annotated[int, typer.Option(min=0, help="Of all random choices.")] = 0,
     as_json: AsJson = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Write the report, and print nothing.")
@@ -84,9 +98,14 @@ def demo(
       lookalike demo --seed 1              other hash functions
       lookalike demo --out /tmp/digits     another folder
       lookalike demo --json | jq .methods  the figures for a program
+      lookalike demo --data fashion-mnist  60,000 pictures: recall asked for and reached
 
-    Takes some seconds. Needs the extra 'lab'.
+    Takes some seconds. The digits need the extra 'lab', Fashion-MNIST Debian's package
+    dataset-fashion-mnist (a table only, no report).
     """  # noqa: D301
+    if data is DemoData.FASHION_MNIST:
+        _demo_promise(seed=seed, as_json=as_json, quiet=quiet)
+        return
     from lookalike.demo import demo_page, run_demo  # noqa: PLC0415
     from lookalike.plots import drawing  # noqa: PLC0415
     from lookalike.report import check_free, write_page  # noqa: PLC0415
@@ -174,6 +193,39 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
             bar.update(tasks[what], completed=done)
 
         yield tell
+
+
+def _demo_promise(*, seed: int, as_json: bool, quiet: bool) -> None:
+    from lookalike.demo import run_promise  # noqa: PLC0415
+
+    with _progress(quiet=quiet) as tell:
+        result = run_promise(seed=seed, progress=tell)
+    if as_json:
+        typer.echo(json.dumps(result.to_dict(), allow_nan=False))
+    elif not quiet:
+        _print_promise(result)
+
+
+def _print_promise(result: PromiseResult) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("recall\nasked for", "recall\nreached", "µs a\nquery", "µs, one\na call"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("plan", vertical="bottom")
+    for row in result.rows:
+        table.add_row(
+            f"{row.asked:g}",
+            f"{row.reached:.4f}",
+            f"{row.microseconds_batch:,.1f}",
+            f"{row.microseconds_single:,.1f}",
+            row.plan,
+        )
+    console = Console(highlight=False)
+    console.print(
+        f"The {result.k} closest of {result.stored:,} pictures for each of {result.queries:,} "
+        f"others: L2 distance, built in {result.seconds_to_build:.1f} s, CPU level "
+        f"{result.cpu_level}, one thread.\n"
+    )
+    console.print(table)
 
 
 def _print_demo(result: DemoResult, path: Path) -> None:

@@ -121,6 +121,7 @@ def test_info_prints_version_level_and_extras() -> None:
         rf"Python        {re.escape(sys.version.split()[0])}\n"
         rf"CPU level     {lookalike.cpu_level()}\n"
         r"levels built  scalar \(usable\)(, \w+ \((usable|not here)\))*\n"
+        r"extra frames  installed\n"
         r"extra lab     installed\n"
         r"extra plots   installed\n",
         done.stdout,
@@ -148,7 +149,7 @@ def test_info_as_json_has_the_documented_keys() -> None:
     assert set(facts) == {"version", "python", "cpu_level", "cpu_levels", "extras"}
     assert facts["version"] == lookalike.__version__
     assert facts["cpu_levels"][facts["cpu_level"]] is True
-    assert facts["extras"] == {"lab": True, "plots": True}
+    assert facts["extras"] == {"frames": True, "lab": True, "plots": True}
 
 
 # ---- demo
@@ -377,3 +378,38 @@ def test_no_color_is_respected(tmp_path: Path) -> None:
     _, seen = on_a_terminal("demo", cwd=tmp_path, interrupt_at=b"timing", NO_COLOR="1")
     assert b"timing" in seen
     assert not COLOUR.search(seen)
+
+
+needs_fashion_mnist = pytest.mark.skipif(
+    not Path("/usr/share/datasets/fashion-mnist").is_dir() and not os.environ.get("LOOKALIKE_CI"),
+    reason="dataset-fashion-mnist (apt-get) is not installed",
+)
+
+
+@needs_fashion_mnist
+def test_the_demo_on_pictures_reaches_every_recall_it_was_asked_for() -> None:
+    done = run("demo", "--data", "fashion-mnist", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["dataset"] == "fashion-mnist"
+    assert (told["stored"], told["queries"], told["k"]) == (60_000, 2000, 10)
+    assert [row["asked"] for row in told["rows"]] == [0.8, 0.9, 0.95, 0.99, 1.0]
+    for row in told["rows"]:
+        # A standard error of 2,000 queries is below .005 at .8 and falls from there.
+        assert row["reached"] >= row["asked"] - 0.002 - 0.02 * (1 - row["asked"]) * 3.5
+        assert row["plan"].startswith("exact" if row["asked"] == 1.0 else "cells")
+
+
+def test_data_that_is_not_installed_is_said_to_be_and_what_else_there_is() -> None:
+    missing = subprocess.run(
+        [*COMMAND, "demo", "--data", "fashion-mnist"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=plain(LOOKALIKE_FASHION_MNIST="/nowhere"),
+    )
+    assert missing.returncode == 1
+    assert "dataset-fashion-mnist" in missing.stderr
+    other = run("demo", "--data", "cats")
+    assert other.returncode == 2
+    assert "fashion-mnist" in other.stderr
