@@ -580,8 +580,9 @@ def report(run: Run, name: str, options: argparse.Namespace) -> None:
     print_duels(run)
     print_promise(run)
     if options.plot:
-        for kind in KINDS:
-            draw(run, name, ROOT / "docs" / "figures" / f"engine-{name}-{kind}.png", kind)
+        picture = f"figures/engine-{name}.png"
+        draw(run, name, ROOT / "docs" / picture)
+        print(f"\n![Recall against queries a second on {name}, one query a call]({picture})")
     if options.json:
         json.dump(asdict(run), sys.stdout)
         print()
