@@ -62,6 +62,7 @@ struct ExactScan::BoundQueries {
 struct ExactScan::Scratch {
     BoundScratch bounds;
     std::vector<std::uint32_t> positions, distances;
+    std::vector<Nearest> nearest;  // of a block of queries
     std::uint64_t verified = 0;
 
     void reserve(std::size_t rows) {
@@ -179,24 +180,30 @@ ScanWork ExactScan::nearest(const Items& items, std::size_t k, std::size_t threa
         blocks == 0 || threads <= blocks ? 1 : std::min((threads + blocks - 1) / blocks, chunks);
     const std::size_t divisions = std::max<std::size_t>(parts, 1);
 
-    std::vector<Nearest> found(items.count * divisions, verifier_.nearest(k));
+    // Whole scans are written at once, from room that a worker uses again and again.
+    const Nearest empty = verifier_.nearest(k);
+    std::vector<Nearest> found(divisions > 1 ? items.count * divisions : 0, empty);
     std::vector<Scratch> scratch(std::max<std::size_t>(threads, 1));
     run_tasks(blocks * divisions, threads, [&](std::size_t task, std::size_t worker) {
         const std::size_t block = task / divisions, part = task % divisions;
-        const std::size_t last_query = std::min((block + 1) * query_block, items.count);
+        const std::size_t first_query = block * query_block;
+        const std::size_t last_query = std::min(first_query + query_block, items.count);
         Scratch& s = scratch[worker];
         s.reserve(std::min(chunk, verifier_.rows().count));
+        s.nearest.resize(query_block, empty);
+        for (Nearest& nearest : s.nearest) nearest.clear();
+        const auto nearest_of = [&](std::size_t q) -> Nearest& {
+            return divisions > 1 ? found[q * divisions + part] : s.nearest[q - first_query];
+        };
         for (std::size_t c = chunks * part / divisions; c < chunks * (part + 1) / divisions; ++c) {
             const std::size_t first = c * chunk,
                               count = std::min(chunk, verifier_.rows().count - first);
-            for (std::size_t q = block * query_block; q < last_query; ++q)
-                nearest_in_chunk(queries, q, first, count, k, s, found[q * divisions + part]);
+            for (std::size_t q = first_query; q < last_query; ++q)
+                nearest_in_chunk(queries, q, first, count, k, s, nearest_of(q));
         }
         if (divisions > 1) return;
-        for (std::size_t q = block * query_block; q < last_query; ++q) {
-            verifier_.write(found[q], queries[q], k, slots + q * k, distances + q * k);
-            found[q] = Nearest(0);  // give the memory back as we go
-        }
+        for (std::size_t q = first_query; q < last_query; ++q)
+            verifier_.write(nearest_of(q), queries[q], k, slots + q * k, distances + q * k);
     });
     for (std::size_t q = 0; divisions > 1 && q < items.count; ++q) {
         Nearest& whole = found[q * divisions];

@@ -16,8 +16,16 @@ std::uint32_t Margin::beyond(std::uint32_t distance) const {
     return distance;
 }
 
-Nearest::Nearest(std::size_t k, Margin margin)
-    : k_(k), next_cut_(2 * k + 64), margin_(margin), inserting_(k <= most_inserted) {}
+Nearest::Nearest(std::size_t k, Margin margin) : k_(k), margin_(margin) {
+    clear();
+}
+
+void Nearest::clear() {
+    keys_.clear();
+    next_cut_ = 2 * k_ + 64;
+    inserting_ = k_ <= most_inserted;
+    bound_ = std::numeric_limits<Key>::max();
+}
 
 void Nearest::take(Key key) {
     if (!inserting_) {

@@ -37,6 +37,8 @@ struct Margin {
 class Nearest {
 public:
     explicit Nearest(std::size_t k, Margin margin = {});
+    // Forgets all rows, to be used for another query.
+    void clear();
 
     // Only rows strictly below can still matter, if rows come in ascending order of slot: a later
     // row at the k-th distance loses its tie. In any other order, so do rows at this distance.
@@ -70,7 +72,7 @@ private:
     std::size_t k_, next_cut_;
     Margin margin_;
     bool inserting_;
-    Key bound_ = std::numeric_limits<Key>::max();  // keys from here on do not matter
+    Key bound_;  // keys from here on do not matter
     std::vector<Key> keys_;
 };
 
