@@ -67,7 +67,8 @@ struct CellsOfArrays {
     std::unique_ptr<CellScan> scan;
 };
 
-// Every row must be there once, and padding wherever the norm says so: what the scan trusts.
+// No row may be there twice: a search would return it twice. Rows that were removed are in no
+// block.
 void check_rows(const Slots& rows, std::size_t count) {
     std::vector<bool> met(count);
     for (std::size_t slot = 0; slot < rows.size(); ++slot) {
@@ -75,7 +76,6 @@ void check_rows(const Slots& rows, std::size_t count) {
         require(rows(slot) < count && !met[rows(slot)], "every row must be in one block");
         met[rows(slot)] = true;
     }
-    for (std::size_t i = 0; i < count; ++i) require(met[i], "a row is in no block");
 }
 
 CellsOfArrays make_cell_scan(const ScanOfArrays& verifier, const ProjectionOfArrays& projection,
@@ -99,6 +99,58 @@ CellsOfArrays make_cell_scan(const ScanOfArrays& verifier, const ProjectionOfArr
 Effort effort_of(std::size_t probes, std::size_t candidates) {
     require(probes > 0 && candidates > 0, "a search needs probes and candidates");
     return {probes, candidates};
+}
+
+void check_vectors(const FloatMatrix& y, const FloatArray& tails, const Cells& cells,
+                   const Sketch& sketch, const Slots& of_row) {
+    require(y.shape(1) >= cells.dimensions() && tails.size() == y.shape(0) &&
+                sketch.dimensions() == cells.dimensions(),
+            "vectors do not fit the cells");
+    check_cells(of_row, y.shape(0), cells.size());
+}
+
+void check_blocks(const Out<std::uint8_t, nb::ndim<2>>& blocks,
+                  const Out<std::uint32_t, nb::ndim<1>>& rows, std::size_t count,
+                  const Sketch& sketch) {
+    require(blocks.shape(0) == count && blocks.shape(1) == block_bytes(sketch.dimensions()) &&
+                rows.size() == count * block_vectors,
+            "blocks do not fit");
+}
+
+void extend_blocks(const Slots& old_starts, const RowArray& old_blocks, const Slots& old_rows,
+                   const In<std::uint8_t, nb::ndim<1>>& kept, const FloatMatrix& y,
+                   const FloatArray& tails, const Cells& cells, const Sketch& sketch,
+                   float tail_weight, const Slots& of_row, const Slots& starts,
+                   Out<std::uint8_t, nb::ndim<2>> blocks, Out<std::uint32_t, nb::ndim<1>> rows) {
+    check_vectors(y, tails, cells, sketch, of_row);
+    const std::size_t count = cells.size();
+    require(old_starts.size() == count + 1 && starts.size() == count + 1 && old_starts(0) == 0 &&
+                starts(0) == 0 && old_blocks.shape(0) == old_starts(count) &&
+                old_blocks.shape(1) == block_bytes(sketch.dimensions()) &&
+                old_rows.size() == old_blocks.shape(0) * block_vectors,
+            "the blocks to be extended do not fit the cells");
+    check_blocks(blocks, rows, starts(count), sketch);
+    std::vector<std::size_t> needed(count);
+    for (std::size_t i = 0; i < of_row.size(); ++i) ++needed[of_row(i)];
+    for (std::size_t c = 0; c < count; ++c) {
+        require(old_starts(c) <= old_starts(c + 1) && starts(c) <= starts(c + 1),
+                "starts must ascend");
+        for (std::size_t s = old_starts(c) * block_vectors; s < old_starts(c + 1) * block_vectors;
+             ++s) {
+            if (old_rows(s) == no_row) continue;
+            require(old_rows(s) < kept.size(), "a row is beyond those that may be kept");
+            needed[c] += kept(old_rows(s)) != 0;
+        }
+        require(needed[c] <= (starts(c + 1) - starts(c)) * block_vectors,
+                "a cell has no room for its rows");
+    }
+    nb::gil_scoped_release release;
+    BlockWriter writer(starts.data(), count, blocks.data(), rows.data());
+    writer.copy({old_starts.data(), old_blocks.data(), old_rows.data()}, sketch.dimensions(),
+                kept.data());
+    write_blocks(y.data(), tails.data(), y.shape(1), y.shape(0), cells, sketch, tail_weight,
+                 of_row.data(), std::uint32_t(kept.size()), writer);
+    writer.pad(sketch);
 }
 
 void bind_projection(nb::module_& m) {
@@ -208,22 +260,23 @@ void bind_sketch(nb::module_& m) {
         [](const FloatMatrix& y, const FloatArray& tails, const Cells& cells, const Sketch& sketch,
            float tail_weight, const Slots& of_row, Out<std::uint8_t, nb::ndim<2>> blocks,
            Out<std::uint32_t, nb::ndim<1>> rows) {
-            require(y.shape(1) >= cells.dimensions() && tails.size() == y.shape(0) &&
-                        sketch.dimensions() == cells.dimensions(),
-                    "vectors do not fit the cells");
-            check_cells(of_row, y.shape(0), cells.size());
+            check_vectors(y, tails, cells, sketch, of_row);
             const std::vector<std::uint32_t> starts =
                 block_starts(of_row.data(), of_row.size(), cells.size());
-            require(blocks.shape(0) == starts.back() &&
-                        blocks.shape(1) == block_bytes(sketch.dimensions()) &&
-                        rows.size() == blocks.shape(0) * block_vectors,
-                    "blocks do not fit");
+            check_blocks(blocks, rows, starts.back(), sketch);
             nb::gil_scoped_release release;
+            BlockWriter writer(starts.data(), cells.size(), blocks.data(), rows.data());
             write_blocks(y.data(), tails.data(), y.shape(1), y.shape(0), cells, sketch, tail_weight,
-                         of_row.data(), starts, blocks.data(), rows.data());
+                         of_row.data(), 0, writer);
+            writer.pad(sketch);
         },
         "y"_a, "tails"_a, "cells"_a, "sketch"_a, "tail_weight"_a, "of_row"_a, "blocks"_a, "rows"_a,
         "Write every vector's sketch to the blocks of its cell.");
+    m.def("extend_blocks", &extend_blocks, "old_starts"_a, "old_blocks"_a, "old_rows"_a, "kept"_a,
+          "y"_a, "tails"_a, "cells"_a, "sketch"_a, "tail_weight"_a, "of_row"_a, "starts"_a,
+          "blocks"_a, "rows"_a,
+          "Take over the sketches of the rows that are kept, and write those of the rows after "
+          "them.");
 }
 
 }  // namespace
@@ -246,16 +299,17 @@ void bind_cells(nb::module_& m) {
             "nearest",
             [](const CellsOfArrays& self, const AnyArray& queries, std::size_t k,
                std::size_t probes, std::size_t candidates, std::size_t threads,
-               Out<std::int64_t> rows, Out<double> distances) {
+               Out<std::int64_t> rows, Out<double> distances, const MaskArray& allowed) {
                 const Items items = items_of(queries, self.scan->verifier().rows().width);
+                const Mask mask = mask_of(allowed, self.scan->verifier().rows().count);
                 const Effort effort = effort_of(probes, candidates);
                 require(rows.size() == items.count * k && distances.size() == rows.size(),
                         "results need k places a query");
                 nb::gil_scoped_release release;
-                self.scan->nearest(items, k, effort, threads, rows.data(), distances.data());
+                self.scan->nearest(items, k, effort, mask, threads, rows.data(), distances.data());
             },
             "queries"_a, "k"_a, "probes"_a, "candidates"_a, "threads"_a, "rows"_a, "distances"_a,
-            "The k nearest of the rows that are verified.")
+            "allowed"_a = nb::none(), "The k nearest of the rows that are verified.")
         .def(
             "nearest_of_one",
             [](const CellsOfArrays& self, nb::handle item, std::size_t k, std::size_t probes,
@@ -265,7 +319,7 @@ void bind_cells(nb::module_& m) {
                 if (!one) return nb::none();
                 const Effort effort = effort_of(probes, candidates);
                 return found_of_one(k, [&](std::int64_t* rows, double* distances) {
-                    self.scan->nearest_of_one(*one, k, effort, rows, distances);
+                    self.scan->nearest_of_one(*one, k, effort, nullptr, rows, distances);
                 });
             },
             "item"_a, "k"_a, "probes"_a, "candidates"_a,
@@ -276,36 +330,40 @@ void bind_cells(nb::module_& m) {
         .def(
             "trace",
             [](const CellsOfArrays& self, const AnyArray& item, std::size_t k, std::size_t probes,
-               std::size_t candidates) {
+               std::size_t candidates, const MaskArray& allowed) {
                 const Items one = items_of(item, self.scan->verifier().rows().width);
+                const Mask mask = mask_of(allowed, self.scan->verifier().rows().count);
                 require(one.count == 1, "a trace is of one item");
                 std::vector<std::int64_t> rows(k);
                 std::vector<double> distances(k);
                 CellTrace trace;
-                self.scan->nearest_of_one(one, k, effort_of(probes, candidates), rows.data(),
+                self.scan->nearest_of_one(one, k, effort_of(probes, candidates), mask, rows.data(),
                                           distances.data(), &trace);
                 return std::tuple(trace.scanned, trace.verified, trace.hash_us, trace.filter_us,
                                   trace.verify_us);
             },
-            "item"_a, "k"_a, "probes"_a, "candidates"_a,
+            "item"_a, "k"_a, "probes"_a, "candidates"_a, "allowed"_a = nb::none(),
             "Search for one item: rows scanned and verified, microseconds to hash, filter, verify.")
         .def(
             "candidates",
             [](const CellsOfArrays& self, const AnyArray& item, std::size_t probes,
-               std::size_t candidates) {
+               std::size_t candidates, const MaskArray& allowed) {
                 const Items one = items_of(item, self.scan->verifier().rows().width);
+                const Mask mask = mask_of(allowed, self.scan->verifier().rows().count);
                 require(one.count == 1, "candidates are of one item");
                 const std::vector<std::uint32_t> rows =
-                    self.scan->candidates(one, effort_of(probes, candidates));
+                    self.scan->candidates(one, effort_of(probes, candidates), mask);
                 return array_of(std::vector<std::int64_t>(rows.begin(), rows.end()));
             },
-            "item"_a, "probes"_a, "candidates"_a, "The rows that would be verified, ascending.")
+            "item"_a, "probes"_a, "candidates"_a, "allowed"_a = nb::none(),
+            "The rows that would be verified, ascending.")
         .def(
             "ranks",
             [](const CellsOfArrays& self, const AnyArray& queries,
                const In<std::int64_t, nb::ndim<2>>& wanted,
                const In<std::int64_t, nb::ndim<1>>& excluded, std::size_t threads,
-               Out<std::uint32_t, nb::ndim<3>> ranks) {
+               Out<std::uint32_t, nb::ndim<3>> ranks, const MaskArray& allowed) {
+                const Mask mask = mask_of(allowed, self.scan->verifier().rows().count);
                 const Items items = items_of(queries, self.scan->verifier().rows().width);
                 const std::size_t count = wanted.shape(1);
                 const auto rows = std::int64_t(self.scan->verifier().rows().count);
@@ -319,10 +377,10 @@ void bind_cells(nb::module_& m) {
                     require(excluded(q) < rows, "an excluded row is not in this index");
                 static_assert(sizeof(Ranks) == 2 * sizeof(std::uint32_t));
                 nb::gil_scoped_release release;
-                self.scan->ranks(items, wanted.data(), count, excluded.data(), threads,
+                self.scan->ranks(items, wanted.data(), count, excluded.data(), mask, threads,
                                  reinterpret_cast<Ranks*>(ranks.data()));
             },
-            "queries"_a, "wanted"_a, "excluded"_a, "threads"_a, "ranks"_a,
+            "queries"_a, "wanted"_a, "excluded"_a, "threads"_a, "ranks"_a, "allowed"_a = nb::none(),
             "For each wanted row (negative: none) the rank of its cell and of its estimate.");
 }
 

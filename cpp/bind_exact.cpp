@@ -138,15 +138,17 @@ void bind_exact(nb::module_& m) {
         .def(
             "nearest",
             [](const ScanOfArrays& self, const AnyArray& queries, std::size_t k,
-               std::size_t threads, Out<std::int64_t> slots, Out<double> distances) {
+               std::size_t threads, Out<std::int64_t> slots, Out<double> distances,
+               const MaskArray& allowed) {
                 const Items items = items_of(queries, self.scan.rows().width);
                 require(slots.size() == items.count * k && distances.size() == slots.size(),
                         "results need k places a query");
+                const Mask mask = mask_of(allowed, self.scan.rows().count);
                 nb::gil_scoped_release release;
-                return self.scan.nearest(items, k, threads, slots.data(), distances.data())
+                return self.scan.nearest(items, k, mask, threads, slots.data(), distances.data())
                     .verified;
             },
-            "queries"_a, "k"_a, "threads"_a, "slots"_a, "distances"_a,
+            "queries"_a, "k"_a, "threads"_a, "slots"_a, "distances"_a, "allowed"_a = nb::none(),
             "The k nearest rows of each query; returns how many rows were compared exactly.")
         .def(
             "nearest_of_one",
@@ -154,7 +156,7 @@ void bind_exact(nb::module_& m) {
                 const std::optional<Items> one = plain_item(item, self.scan.rows().width);
                 if (!one) return nb::none();
                 return found_of_one(k, [&](std::int64_t* slots, double* distances) {
-                    self.scan.nearest_of_one(*one, k, slots, distances);
+                    self.scan.nearest_of_one(*one, k, nullptr, slots, distances);
                 });
             },
             "item"_a, "k"_a,
@@ -180,16 +182,17 @@ void bind_exact(nb::module_& m) {
         .def(
             "within",
             [](const ScanOfArrays& self, const AnyArray& queries, double radius,
-               std::size_t threads) {
+               std::size_t threads, const MaskArray& allowed) {
                 const Items items = items_of(queries, self.scan.rows().width);
+                const Mask mask = mask_of(allowed, self.scan.rows().count);
                 Found found;
                 {
                     nb::gil_scoped_release release;
-                    found = self.scan.within(items, radius, threads);
+                    found = self.scan.within(items, radius, mask, threads);
                 }
                 return arrays_of(std::move(found));
             },
-            "queries"_a, "radius"_a, "threads"_a,
+            "queries"_a, "radius"_a, "threads"_a, "allowed"_a = nb::none(),
             "Offsets, slots and distances of all rows within the radius, boundary included.")
         .def(
             "within_among",

@@ -37,6 +37,14 @@ inline void require(bool condition, const char* message) {
     if (!condition) throw std::invalid_argument(message);
 }
 
+// A byte for each row, 0 for rows that may not be found; None allows all.
+using MaskArray = std::optional<In<std::uint8_t, nb::ndim<1>>>;
+inline Mask mask_of(const MaskArray& allowed, std::size_t rows) {
+    if (!allowed) return nullptr;
+    require(allowed->size() == rows, "a mask must have a byte for each row");
+    return allowed->data();
+}
+
 // Any shape whose values make whole items: the caller knows what the axes mean.
 Items items_of(const AnyArray& array, std::size_t width);
 

@@ -70,6 +70,7 @@ struct CellScan::Scratch {
     std::vector<std::uint32_t> estimates, slots;
     std::size_t kept = 0;
     std::size_t scanned = 0;
+    Mask allowed = nullptr;
 };
 
 CellScan::CellScan(Verifier verifier, Projection projection, const Cells& cells, Sketch sketch,
@@ -126,6 +127,23 @@ std::uint32_t CellScan::offset_of(std::uint32_t cell_distance, const Scratch& sc
     return estimate_zero + std::uint32_t(rounded(units, most_norm)) + scratch.query.bias;
 }
 
+// Takes over what was found in a cell, without the rows that may not be found.
+void CellScan::take_allowed(std::size_t found, Scratch& scratch) const {
+    if (!scratch.allowed) {
+        scratch.kept += found;
+        return;
+    }
+    std::uint32_t* estimates = scratch.estimates.data();
+    std::uint32_t* slots = scratch.slots.data();
+    const std::size_t end = scratch.kept + found;
+    for (std::size_t i = scratch.kept; i < end; ++i) {
+        estimates[scratch.kept] = estimates[i];
+        slots[scratch.kept] = slots[i];
+        const std::uint32_t row = blocks_.rows[slots[i]];
+        scratch.kept += row != no_row && scratch.allowed[row] != 0;
+    }
+}
+
 void CellScan::scan_cell(Key probe, std::uint32_t limit, Scratch& scratch) const {
     const std::size_t cell = key_slot(probe), first = blocks_.starts[cell];
     const std::size_t count = blocks_.starts[cell + 1] - first;
@@ -135,11 +153,12 @@ void CellScan::scan_cell(Key probe, std::uint32_t limit, Scratch& scratch) const
         scratch.estimates.resize(room + room / 2);
         scratch.slots.resize(room + room / 2);
     }
-    scratch.kept += kernels().scan_blocks(
+    const std::size_t found = kernels().scan_blocks(
         blocks_.blocks + first * bytes, count, scratch.query.codes.data(), sketch_.dimensions(),
         scratch.query.shift, offset_of(key_distance(probe), scratch), limit,
         std::uint32_t(first * block_vectors), scratch.estimates.data() + scratch.kept,
         scratch.slots.data() + scratch.kept);
+    take_allowed(found, scratch);
     scratch.scanned += count * block_vectors;
 }
 
@@ -196,31 +215,35 @@ void CellScan::search(const Query& query, std::size_t k, Effort effort, Scratch&
                   microseconds(hashed, filtered), microseconds(filtered, Clock::now())};
 }
 
-void CellScan::nearest_of_one(const Items& item, std::size_t k, Effort effort, std::int64_t* rows,
-                              double* distances, CellTrace* trace) const {
+void CellScan::nearest_of_one(const Items& item, std::size_t k, Effort effort, Mask allowed,
+                              std::int64_t* rows, double* distances, CellTrace* trace) const {
     thread_local Queries query;
     thread_local Scratch scratch;
+    scratch.allowed = allowed;
     verifier_.prepare(item, query);
     search(query[0], k, effort, scratch, rows, distances, trace);
 }
 
-void CellScan::nearest(const Items& items, std::size_t k, Effort effort, std::size_t threads,
-                       std::int64_t* rows, double* distances) const {
+void CellScan::nearest(const Items& items, std::size_t k, Effort effort, Mask allowed,
+                       std::size_t threads, std::int64_t* rows, double* distances) const {
     Queries queries;
     verifier_.prepare(items, queries);
     std::vector<Scratch> scratch(std::max<std::size_t>(threads, 1));
     const std::size_t tasks = (items.count + queries_together - 1) / queries_together;
     run_tasks(tasks, threads, [&](std::size_t task, std::size_t worker) {
         const std::size_t end = std::min((task + 1) * queries_together, items.count);
+        scratch[worker].allowed = allowed;
         for (std::size_t q = task * queries_together; q < end; ++q)
             search(queries[q], k, effort, scratch[worker], rows + q * k, distances + q * k,
                    nullptr);
     });
 }
 
-std::vector<std::uint32_t> CellScan::candidates(const Items& item, Effort effort) const {
+std::vector<std::uint32_t> CellScan::candidates(const Items& item, Effort effort,
+                                                Mask allowed) const {
     Queries query;
     Scratch scratch;
+    scratch.allowed = allowed;
     verifier_.prepare(item, query);
     code(query[0], scratch);
     choose_cells(effort.probes, scratch);
@@ -247,7 +270,8 @@ void CellScan::estimate_all(Scratch& scratch, std::vector<std::uint32_t>& estima
 }
 
 void CellScan::ranks(const Items& items, const std::int64_t* wanted, std::size_t count,
-                     const std::int64_t* excluded, std::size_t threads, Ranks* ranks) const {
+                     const std::int64_t* excluded, Mask allowed, std::size_t threads,
+                     Ranks* ranks) const {
     Queries queries;
     verifier_.prepare(items, queries);
     const std::size_t slots = blocks_.starts[cells_.size()] * block_vectors;
@@ -258,6 +282,7 @@ void CellScan::ranks(const Items& items, const std::int64_t* wanted, std::size_t
                   std::uint32_t(c));
     for (std::size_t s = 0; s < slots; ++s)
         if (blocks_.rows[s] != no_row) slot_of[blocks_.rows[s]] = std::uint32_t(s);
+    const auto has_slot = [&](std::int64_t row) { return slot_of[std::size_t(row)] != no_row; };
     struct Memory {
         Scratch scratch;
         std::vector<std::uint32_t> estimates, near, positions;
@@ -269,14 +294,17 @@ void CellScan::ranks(const Items& items, const std::int64_t* wanted, std::size_t
         positions.resize(slots + block_vectors);
         code(queries[q], scratch);
         estimate_all(scratch, estimates);
-        if (excluded[q] >= 0) estimates[slot_of[std::size_t(excluded[q])]] = ~0u;
+        for (std::size_t s = 0; allowed && s < slots; ++s)
+            if (blocks_.rows[s] != no_row && !allowed[blocks_.rows[s]]) estimates[s] = ~0u;
+        if (excluded[q] >= 0 && has_slot(excluded[q]))
+            estimates[slot_of[std::size_t(excluded[q])]] = ~0u;
         std::uint32_t most = 0;
         for (std::size_t i = 0; i < count; ++i)
-            if (wanted[q * count + i] >= 0)
+            if (wanted[q * count + i] >= 0 && has_slot(wanted[q * count + i]))
                 most = std::max(most, estimates[slot_of[std::size_t(wanted[q * count + i])]]);
         // Only estimates up to the largest wanted one are counted: sort them once.
-        const std::size_t kept =
-            kernels().positions_below(estimates.data(), slots, most + 1, positions.data());
+        const std::size_t kept = kernels().positions_below(estimates.data(), slots,
+                                                           most + (most < ~0u), positions.data());
         near.resize(kept);
         for (std::size_t i = 0; i < kept; ++i) near[i] = estimates[positions[i]];
         std::sort(near.begin(), near.end());
@@ -284,6 +312,10 @@ void CellScan::ranks(const Items& items, const std::int64_t* wanted, std::size_t
             Ranks& rank = ranks[q * count + i];
             if (wanted[q * count + i] < 0) {
                 rank = {0, 0};
+                continue;
+            }
+            if (!has_slot(wanted[q * count + i])) {
+                rank = {no_row, no_row};  // in no cell: nothing finds it
                 continue;
             }
             const std::uint32_t slot = slot_of[std::size_t(wanted[q * count + i])];
@@ -333,11 +365,8 @@ std::vector<std::uint32_t> block_starts(const std::uint32_t* of_row, std::size_t
 
 void write_blocks(const float* y, const float* tails, std::size_t stride, std::size_t count,
                   const Cells& cells, const Sketch& sketch, float tail_weight,
-                  const std::uint32_t* of_row, const std::vector<std::uint32_t>& starts,
-                  std::uint8_t* blocks, std::uint32_t* rows) {
+                  const std::uint32_t* of_row, std::uint32_t first_row, BlockWriter& to) {
     const std::size_t dimensions = sketch.dimensions(), bytes = block_bytes(dimensions);
-    std::vector<std::size_t> next(cells.size());
-    for (std::size_t c = 0; c < cells.size(); ++c) next[c] = starts[c] * block_vectors;
     std::vector<float> residuals(dimensions), decoded(dimensions);
     std::vector<std::int8_t> codes(dimensions);
     for (std::size_t i = 0; i < count; ++i) {
@@ -348,14 +377,43 @@ void write_blocks(const float* y, const float* tails, std::size_t stride, std::s
         const double norm = dot(residuals.data(), residuals.data(), dimensions) +
                             2 * dot(centroid, decoded.data(), dimensions) +
                             double(tail_weight) * double(tails[i]);
-        const std::size_t slot = next[of_row[i]]++;
-        sketch.write(blocks + slot / block_vectors * bytes, slot % block_vectors, codes.data(),
+        const std::size_t slot = to.next_slot(of_row[i]);
+        sketch.write(to.blocks + slot / block_vectors * bytes, slot % block_vectors, codes.data(),
                      rounded(float(norm / double(sketch.unit())), most_norm));
-        rows[slot] = std::uint32_t(i);
+        to.rows[slot] = first_row + std::uint32_t(i);
     }
-    std::fill(codes.begin(), codes.end(), std::int8_t(0));
-    for (std::size_t c = 0; c < cells.size(); ++c) {
-        for (std::size_t slot = next[c]; slot < starts[c + 1] * block_vectors; ++slot) {
+}
+
+BlockWriter::BlockWriter(const std::uint32_t* starts, std::size_t cells, std::uint8_t* blocks,
+                         std::uint32_t* rows)
+    : blocks(blocks), rows(rows), starts_(starts), next_(cells) {
+    for (std::size_t c = 0; c < cells; ++c) next_[c] = starts[c] * block_vectors;
+}
+
+void BlockWriter::copy(const CellBlocks& from, std::size_t dimensions, Mask kept) {
+    const std::size_t bytes = block_bytes(dimensions), code = block_vectors * sizeof(std::int32_t);
+    for (std::size_t c = 0; c < next_.size(); ++c) {
+        for (std::size_t old = from.starts[c] * block_vectors;
+             old < from.starts[c + 1] * block_vectors; ++old) {
+            if (from.rows[old] == no_row || (kept && !kept[from.rows[old]])) continue;
+            const std::size_t slot = next_slot(c);
+            // A lane is four bytes of the norms, and four of each group of dimensions.
+            const std::uint8_t* source =
+                from.blocks + old / block_vectors * bytes + 4 * (old % block_vectors);
+            std::uint8_t* target =
+                blocks + slot / block_vectors * bytes + 4 * (slot % block_vectors);
+            for (std::size_t at = 0; at < bytes; at += code)
+                std::memcpy(target + at, source + at, 4);
+            rows[slot] = from.rows[old];
+        }
+    }
+}
+
+void BlockWriter::pad(const Sketch& sketch) {
+    const std::size_t bytes = block_bytes(sketch.dimensions());
+    const std::vector<std::int8_t> codes(sketch.dimensions());
+    for (std::size_t c = 0; c < next_.size(); ++c) {
+        for (std::size_t slot = next_[c]; slot < starts_[c + 1] * block_vectors; ++slot) {
             sketch.write(blocks + slot / block_vectors * bytes, slot % block_vectors, codes.data(),
                          padding_norm);
             rows[slot] = no_row;

@@ -49,20 +49,21 @@ public:
              CellBlocks blocks);
 
     // The k nearest of the rows that are verified: (queries.count, k), ascending by (distance,
-    // row), filled up with row -1 and distance infinity.
-    void nearest(const Items& queries, std::size_t k, Effort effort, std::size_t threads,
-                 std::int64_t* rows, double* distances) const;
+    // row), filled up with row -1 and distance infinity. A mask has a byte for each row; rows that
+    // it does not allow are not counted among the candidates either.
+    void nearest(const Items& queries, std::size_t k, Effort effort, Mask allowed,
+                 std::size_t threads, std::int64_t* rows, double* distances) const;
     // The same for one item, for the least delay.
-    void nearest_of_one(const Items& item, std::size_t k, Effort effort, std::int64_t* rows,
-                        double* distances, CellTrace* trace = nullptr) const;
+    void nearest_of_one(const Items& item, std::size_t k, Effort effort, Mask allowed,
+                        std::int64_t* rows, double* distances, CellTrace* trace = nullptr) const;
 
     // The rows that would be verified, ascending.
-    std::vector<std::uint32_t> candidates(const Items& item, Effort effort) const;
+    std::vector<std::uint32_t> candidates(const Items& item, Effort effort, Mask allowed) const;
 
     // Ranks of `count` wanted rows for each query: (queries.count, count). The row excluded[q], if
-    // it is one, is left out of the counts for query q.
+    // it is one, is left out of the counts for query q, and so are rows that are not allowed.
     void ranks(const Items& queries, const std::int64_t* wanted, std::size_t count,
-               const std::int64_t* excluded, std::size_t threads, Ranks* ranks) const;
+               const std::int64_t* excluded, Mask allowed, std::size_t threads, Ranks* ranks) const;
 
     const Verifier& verifier() const { return verifier_; }
     const Cells& cells() const { return cells_; }
@@ -73,6 +74,7 @@ private:
     void code(const Query& query, Scratch& scratch) const;
     void choose_cells(std::size_t probes, Scratch& scratch) const;
     void filter(std::size_t candidates, Scratch& scratch) const;
+    void take_allowed(std::size_t found, Scratch& scratch) const;
     void scan_cell(Key probe, std::uint32_t limit, Scratch& scratch) const;
     void search(const Query& query, std::size_t k, Effort effort, Scratch& scratch,
                 std::int64_t* rows, double* distances, CellTrace* trace) const;
@@ -95,11 +97,33 @@ Sketch learn_sketch(const float* y, const float* tails, std::size_t stride, std:
 std::vector<std::uint32_t> block_starts(const std::uint32_t* of_row, std::size_t count,
                                         std::size_t cells);
 
-// Fills blocks and rows, which have room for all blocks, with the rows in ascending order. A norm
-// is |r|^2 + 2 <c, decoded r> + tail_weight * tail, in units.
+// Fills the blocks of all cells, each from its first place on.
+class BlockWriter {
+public:
+    // starts has cells + 1 entries, like block_starts. Nothing is owned.
+    BlockWriter(const std::uint32_t* starts, std::size_t cells, std::uint8_t* blocks,
+                std::uint32_t* rows);
+
+    // The next free place of a cell.
+    std::size_t next_slot(std::size_t cell) { return next_[cell]++; }
+    // Takes over the sketches of other blocks of the same cells: those of all rows, or of the rows
+    // that are kept.
+    void copy(const CellBlocks& from, std::size_t dimensions, Mask kept);
+    // Marks the places that are still free, last of all.
+    void pad(const Sketch& sketch);
+
+    std::uint8_t* blocks;
+    std::uint32_t* rows;
+
+private:
+    const std::uint32_t* starts_;
+    std::vector<std::size_t> next_;
+};
+
+// Writes the sketches of rows first_row, first_row + 1 ... in this order. A norm is |r|^2 + 2 <c,
+// decoded r> + tail_weight * tail, in units.
 void write_blocks(const float* y, const float* tails, std::size_t stride, std::size_t count,
                   const Cells& cells, const Sketch& sketch, float tail_weight,
-                  const std::uint32_t* of_row, const std::vector<std::uint32_t>& starts,
-                  std::uint8_t* blocks, std::uint32_t* rows);
+                  const std::uint32_t* of_row, std::uint32_t first_row, BlockWriter& to);
 
 }  // namespace lookalike

@@ -63,6 +63,7 @@ struct ExactScan::Scratch {
     BoundScratch bounds;
     std::vector<std::uint32_t> positions, distances;
     std::vector<Nearest> nearest;  // of a block of queries
+    Mask allowed = nullptr;
     std::uint64_t verified = 0;
 
     void reserve(std::size_t rows) {
@@ -104,10 +105,12 @@ void ExactScan::seed_limit(const Query& query, std::size_t first, std::size_t co
         const std::size_t begin = count * strip / strips, end = count * (strip + 1) / strips;
         slots[strip] = std::uint32_t(first + bounds_->least(begin, end, scratch.bounds));
     }
+    const std::size_t seeds = drop_masked(scratch.allowed, slots, strips);
+    if (seeds < k) return;
     std::uint32_t* distances = scratch.distances.data();
-    verifier_.distances_at(slots, strips, query, distances);
-    scratch.verified += strips;
-    std::nth_element(distances, distances + (k - 1), distances + strips);
+    verifier_.distances_at(slots, seeds, query, distances);
+    scratch.verified += seeds;
+    std::nth_element(distances, distances + (k - 1), distances + seeds);
     nearest.expect(distances[k - 1]);
 }
 
@@ -122,7 +125,9 @@ void ExactScan::scan_rows(const Query& query, std::size_t first, std::size_t cou
     for (std::size_t done = 0, piece = first_piece; done < count; done += piece, piece *= 4) {
         piece = std::min(piece, count - done);
         verifier_.distances(first + done, piece, query, distances);
-        const std::size_t kept = k.positions_below(distances, piece, sink.limit(), positions);
+        const Mask allowed = scratch.allowed ? scratch.allowed + first + done : nullptr;
+        const std::size_t kept = drop_masked(
+            allowed, positions, k.positions_below(distances, piece, sink.limit(), positions));
         for (std::size_t i = 0; i < kept; ++i)
             sink.offer(distances[positions[i]], std::uint32_t(first + done + positions[i]));
         sink.keep_nearest();
@@ -135,9 +140,10 @@ template <typename Sink>
 void ExactScan::scan_bounds(const Query& query, const std::uint8_t* code, std::size_t first,
                             std::size_t count, Scratch& scratch, Sink& sink) const {
     std::uint32_t* positions = scratch.positions.data();
-    const std::size_t kept =
+    const std::size_t near =
         bounds_->may_be_below(count, sink.limit(), code, scratch.bounds, positions);
-    for (std::size_t i = 0; i < kept; ++i) positions[i] += std::uint32_t(first);
+    for (std::size_t i = 0; i < near; ++i) positions[i] += std::uint32_t(first);
+    const std::size_t kept = drop_masked(scratch.allowed, positions, near);
     std::uint32_t* distances = scratch.distances.data();
     verifier_.distances_at(positions, kept, query, distances);
     for (std::size_t i = 0; i < kept; ++i) sink.offer(distances[i], positions[i]);
@@ -154,7 +160,7 @@ void ExactScan::nearest_in_chunk(const BoundQueries& queries, std::size_t q, std
     scan_bounds(queries[q], queries.bound(q), first, count, scratch, nearest);
 }
 
-void ExactScan::nearest_of_one(const Items& item, std::size_t k, std::int64_t* slots,
+void ExactScan::nearest_of_one(const Items& item, std::size_t k, Mask allowed, std::int64_t* slots,
                                double* distances) const {
     // Kept from call to call: allocating it would cost as much as searching a small index.
     thread_local Scratch scratch;
@@ -163,13 +169,14 @@ void ExactScan::nearest_of_one(const Items& item, std::size_t k, std::int64_t* s
     make_query_bounds(query);
     const std::size_t count = verifier_.rows().count, chunk = chunk_rows();
     scratch.reserve(std::min(chunk, count));
+    scratch.allowed = allowed;
     Nearest nearest = verifier_.nearest(k);
     for (std::size_t first = 0; first < count; first += chunk)
         nearest_in_chunk(query, 0, first, std::min(chunk, count - first), k, scratch, nearest);
     verifier_.write(nearest, query[0], k, slots, distances);
 }
 
-ScanWork ExactScan::nearest(const Items& items, std::size_t k, std::size_t threads,
+ScanWork ExactScan::nearest(const Items& items, std::size_t k, Mask allowed, std::size_t threads,
                             std::int64_t* slots, double* distances) const {
     const BoundQueries queries = prepare(items);
     const std::size_t blocks = (items.count + query_block - 1) / query_block;
@@ -190,6 +197,7 @@ ScanWork ExactScan::nearest(const Items& items, std::size_t k, std::size_t threa
         const std::size_t last_query = std::min(first_query + query_block, items.count);
         Scratch& s = scratch[worker];
         s.reserve(std::min(chunk, verifier_.rows().count));
+        s.allowed = allowed;
         s.nearest.resize(query_block, empty);
         for (Nearest& nearest : s.nearest) nearest.clear();
         const auto nearest_of = [&](std::size_t q) -> Nearest& {
@@ -216,7 +224,8 @@ ScanWork ExactScan::nearest(const Items& items, std::size_t k, std::size_t threa
     return work;
 }
 
-Found ExactScan::within(const Items& items, double radius, std::size_t threads) const {
+Found ExactScan::within(const Items& items, double radius, Mask allowed,
+                        std::size_t threads) const {
     const BoundQueries queries = prepare(items);
     const std::size_t rows = verifier_.rows().count, chunk = chunk_rows();
     std::vector<std::vector<Hit>> hits(items.count);
@@ -225,6 +234,7 @@ Found ExactScan::within(const Items& items, double radius, std::size_t threads) 
         All all(verifier_.limit_within(radius));
         Scratch& s = scratch[worker];
         s.reserve(std::min(chunk, rows));
+        s.allowed = allowed;
         for (std::size_t first = 0; first < rows; first += chunk) {
             const std::size_t count = std::min(chunk, rows - first);
             if (!bounds_) {

@@ -31,12 +31,13 @@ public:
         : verifier_(rows, measure, values), bounds_(std::move(bounds)) {}
 
     // The k nearest rows of each query: slots and distances are (queries.count, k), ascending
-    // by (distance, slot), filled up with slot -1 and distance infinity.
-    ScanWork nearest(const Items& queries, std::size_t k, std::size_t threads, std::int64_t* slots,
-                     double* distances) const;
+    // by (distance, slot), filled up with slot -1 and distance infinity. A mask has a byte for each
+    // row.
+    ScanWork nearest(const Items& queries, std::size_t k, Mask allowed, std::size_t threads,
+                     std::int64_t* slots, double* distances) const;
 
     // The same for one item, for the least delay.
-    void nearest_of_one(const Items& item, std::size_t k, std::int64_t* slots,
+    void nearest_of_one(const Items& item, std::size_t k, Mask allowed, std::int64_t* slots,
                         double* distances) const;
 
     // The same among candidates: those of query q are candidates[offsets[q] .. offsets[q + 1]),
@@ -46,7 +47,7 @@ public:
                        std::int64_t* slots, double* distances) const;
 
     // Every row at a distance of at most `radius`, ascending by (distance, slot).
-    Found within(const Items& queries, double radius, std::size_t threads) const;
+    Found within(const Items& queries, double radius, Mask allowed, std::size_t threads) const;
     Found within_among(const Items& queries, const std::int64_t* offsets,
                        const std::int64_t* candidates, double radius, std::size_t threads) const;
 

@@ -33,6 +33,21 @@ struct Margin {
     std::uint32_t beyond(std::uint32_t distance) const;
 };
 
+// Which rows may be found: a byte for each, 0 for those that may not. Null allows all.
+using Mask = const std::uint8_t*;
+
+// Drops the positions of rows that may not be found; returns how many are left.
+inline std::size_t drop_masked(Mask allowed, std::uint32_t* positions, std::size_t count) {
+    if (!allowed) return count;
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::uint32_t row = positions[i];
+        positions[kept] = row;
+        kept += allowed[row] != 0;
+    }
+    return kept;
+}
+
 // Collects rows and keeps the k nearest; with a margin, also all that may be among them.
 class Nearest {
 public:

@@ -55,7 +55,7 @@ class Bounds:
 class ExactScan:
     def __init__(self, rows: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], width: int, measure: Measure, limit: int = 255, scale: float = 1.0, bounds: Bounds | None = None) -> None: ...
 
-    def nearest(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, threads: int, slots: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], distances: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> int:
+    def nearest(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, threads: int, slots: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], distances: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> int:
         """
         The k nearest rows of each query; returns how many rows were compared exactly.
         """
@@ -68,7 +68,7 @@ class ExactScan:
     def nearest_among(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], candidates: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, threads: int, slots: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], distances: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
         """The k nearest of each query's candidates."""
 
-    def within(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], radius: float, threads: int) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.float64], dict(shape=(None,))]]:
+    def within(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], radius: float, threads: int, allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.float64], dict(shape=(None,))]]:
         """
         Offsets, slots and distances of all rows within the radius, boundary included.
         """
@@ -158,10 +158,15 @@ def block_starts(of_row: Annotated[NDArray[numpy.uint32], dict(shape=(None,), or
 def write_blocks(y: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], tails: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], cells: Cells, sketch: Sketch, tail_weight: float, of_row: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], blocks: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu')], rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu')]) -> None:
     """Write every vector's sketch to the blocks of its cell."""
 
+def extend_blocks(old_starts: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], old_blocks: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], old_rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], kept: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], y: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], tails: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], cells: Cells, sketch: Sketch, tail_weight: float, of_row: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], blocks: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu')], rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu')]) -> None:
+    """
+    Take over the sketches of the rows that are kept, and write those of the rows after them.
+    """
+
 class CellScan:
     def __init__(self, verifier: ExactScan, projection: Projection, cells: Cells, sketch: Sketch, starts: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], blocks: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None: ...
 
-    def nearest(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, probes: int, candidates: int, threads: int, rows: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], distances: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    def nearest(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, probes: int, candidates: int, threads: int, rows: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], distances: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> None:
         """The k nearest of the rows that are verified."""
 
     def nearest_of_one(self, item: object, k: int, probes: int, candidates: int) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None:
@@ -169,15 +174,15 @@ class CellScan:
         Rows and distances of the k nearest; None when the item is not a plain array that could be a row.
         """
 
-    def trace(self, item: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, probes: int, candidates: int) -> tuple[int, int, float, float, float]:
+    def trace(self, item: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, probes: int, candidates: int, allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> tuple[int, int, float, float, float]:
         """
         Search for one item: rows scanned and verified, microseconds to hash, filter, verify.
         """
 
-    def candidates(self, item: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], probes: int, candidates: int) -> Annotated[NDArray[numpy.int64], dict(shape=(None,))]:
+    def candidates(self, item: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], probes: int, candidates: int, allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> Annotated[NDArray[numpy.int64], dict(shape=(None,))]:
         """The rows that would be verified, ascending."""
 
-    def ranks(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], wanted: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)], excluded: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], threads: int, ranks: Annotated[NDArray[numpy.uint32], dict(shape=(None, None, None), order='C', device='cpu')]) -> None:
+    def ranks(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], wanted: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)], excluded: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], threads: int, ranks: Annotated[NDArray[numpy.uint32], dict(shape=(None, None, None), order='C', device='cpu')], allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> None:
         """
         For each wanted row (negative: none) the rank of its cell and of its estimate.
         """
