@@ -136,7 +136,7 @@ def digit_rows() -> Rows:
 
 
 def digit_tables(rows: Rows, dimensions: int) -> CellTables:
-    return CellTables(rows, learn_components(rows, 64, seed=0), dimensions, seed=0)
+    return CellTables.learn(rows, learn_components(rows, 64, seed=0), dimensions, seed=0)
 
 
 def ranks_of(rows: Rows, tables: CellTables, k: int) -> tuple[Any, Any]:

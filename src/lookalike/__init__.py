@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 
 from lookalike.errors import (
+    Drifted,
     InvalidInput,
     LookalikeError,
     MissingExtra,
@@ -20,6 +21,7 @@ from lookalike.results import Explanation, Neighbors, Ranges, Step
 __version__ = _version("lookalike")
 
 __all__ = [
+    "Drifted",
     "Explanation",
     "Index",
     "InvalidInput",

@@ -9,12 +9,17 @@
     ├── UnreadableFile     (OSError)              a file is missing, damaged or unsafe to read
     └── WouldOverwrite     (FileExistsError)      files are in the way, nothing was written
 
+and every warning::
+
+    Drifted                (UserWarning)          an index should be built again
+
 A message has four parts: what was asked, what was expected, what came, what to do.
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "Drifted",
     "InvalidInput",
     "LookalikeError",
     "MissingExtra",
@@ -52,3 +57,7 @@ class UnreadableFile(LookalikeError, OSError):
 
 class WouldOverwrite(LookalikeError, FileExistsError):
     """Files are in the way; nothing was written."""
+
+
+class Drifted(UserWarning):
+    """Members have come that are unlike those the index was built from: it should be rebuilt."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, TypeGuard
+import warnings
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,19 +13,28 @@ from lookalike import arrays
 from lookalike.costs import cells_may_pay
 from lookalike.engines.engine import Engine
 from lookalike.engines.rows import Rows
-from lookalike.errors import InvalidInput, NotSupported
+from lookalike.errors import Drifted, InvalidInput, NotSupported
 from lookalike.hashing.bit_sampling import BitSampling
 from lookalike.layout import Layout
+from lookalike.members import (
+    Ids,
+    Members,
+    Where,
+    new_ids,
+    refuse_known,
+    refuse_unknown,
+    rows_of_known,
+)
 from lookalike.metrics import metric_named
 from lookalike.planner import CellsPlanner, Plan, Planner, TablesPlanner
 from lookalike.recall import Measured, measure
 from lookalike.results import Explanation, Fate, Neighbors, Ranges
 from lookalike.seeds import Purpose, resolve_seed, shuffled
+from lookalike.snapshot import Snapshot
 
 __all__ = ["Index"]
 
 _DEFAULT_RECALL = 0.95
-_PLAIN = (np.dtype(np.uint8), np.dtype(np.float32))  # batches that the core reads as they are
 _HASHED = ("l1", "hamming")  # metrics that have hash functions
 _MOST_THREADS = 1024
 _MOST_HASHED = 65_536  # bits of a code, and tables
@@ -67,6 +77,12 @@ class Index:
     array([0, 1, 2])
     >>> index.search(images[1], k=2)
     Neighbors(1: 0, 0: 128)
+
+    Notes
+    -----
+    An index may be searched from many threads while one of them changes it: every search sees
+    one state, that before a change or that after it, and no search waits for a change. Changes
+    wait for each other.
     """
 
     def __init__(
@@ -96,25 +112,27 @@ class Index:
             None if width_bits is None else arrays.positive_integer(width_bits, "width_bits")
         )
         self.seed = resolve_seed(seed)
-        self._layout: Layout | None = None  # both from the first batch on
-        self._rows: Rows | None = None
-        self._item_shape: tuple[int, ...] | None = None
-        self._planner: Planner | None = None
-        self._engines: dict[tuple[int, float | None], Engine] = {}  # by k and recall
-        self._lock = threading.RLock()
+        self._state: Snapshot | None = None  # from the first batch on; replaced, never changed
+        self._rows: Rows | None = None  # the same rows, growing
+        self._changing = threading.RLock()
+        self._warned = False
 
     # ---- what is stored
 
     def __len__(self) -> int:
-        return 0 if self._rows is None else len(self._rows)
+        return 0 if self._state is None else len(self._state.members)
 
     def __contains__(self, id: object) -> bool:
         whole = isinstance(id, (int, np.integer)) and not isinstance(id, bool)
-        return whole and 0 <= int(id) < len(self)  # type: ignore[call-overload]
+        if not whole or self._state is None or not 0 <= int(id) < 2**63:  # type: ignore[call-overload]
+            return False
+        return bool(self._state.members.find(np.array([int(id)], np.int64))[0] >= 0)  # type: ignore[call-overload]
 
     def __repr__(self) -> str:
-        shape = "" if self._item_shape is None else f" of shape {self._item_shape}"
-        engine = "not planned yet" if self._planner is None else f"engine {self.plan.engine}"
+        state = self._state
+        shape = "" if state is None else f" of shape {state.item_shape}"
+        planned = state is not None and state.planner is not None
+        engine = f"engine {self.plan.engine}" if planned else "not planned yet"
         return f"<Index {self.metric}, {len(self):,} items{shape}, {engine}>"
 
     @property
@@ -125,23 +143,37 @@ class Index:
     @property
     def item_shape(self) -> tuple[int, ...] | None:
         """Shape of one item, fixed by the first batch; None before."""
-        return self._item_shape
+        return None if self._state is None else self._state.item_shape
+
+    @property
+    def ids(self) -> Ids:
+        """The ids of all members, in the order in which they were added."""
+        return np.empty(0, np.int64) if self._state is None else self._state.members.ids
 
     @property
     def plan(self) -> Plan:
         """What a search for 10 neighbours does and why; planned now if it was not before."""
         if len(self):
-            return self._settled().plan(self.recall)
+            return _planner_of(self._filled()).plan(self.recall)
         engine = "not planned yet" if self.bits is None else "tables"
         return Plan(engine, self.metric, "nothing stored yet", reason="the plan follows the items")
 
     @property
     def size_bytes(self) -> int:
         """Memory of the stored vectors and of what the plan has built so far, in bytes."""
-        rows = 0 if self._rows is None else self._rows.array.nbytes
-        return rows + (0 if self._planner is None else self._planner.size_bytes)
+        state = self._state
+        if state is None:
+            return 0
+        return state.rows.array.nbytes + (0 if state.planner is None else state.planner.size_bytes)
 
-    def add(self, items: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    def add(
+        self,
+        items: npt.ArrayLike,
+        ids: npt.ArrayLike | None = None,
+        *,
+        replace: bool = False,
+        threads: int = 1,
+    ) -> Ids:
         """Store a batch.
 
         Parameters
@@ -150,32 +182,142 @@ class Index:
             The first batch fixes the item shape. For "hamming": uint8 in ``numpy.packbits``
             order, or bool. Otherwise numbers of any dtype: whole ones up to 255 are stored as
             bytes, others as float32.
+        ids : array of int, shape (n,), optional
+            Your own, from 0 to 2**63 - 1. Without them ids count on from the largest so far; no
+            id is given a second time, also when its item was removed.
+        replace : bool
+            Put items in the place of those that have these ids already, which is otherwise an
+            error.
+        threads : int
+            How many to use when the plan has to follow: an index that has been searched is
+            encoded, and measured again now and then, while the next items come in.
 
         Returns
         -------
         ndarray of int64, shape (n,)
-            The ids given to the items, counting on from those stored before.
+            The ids of the items.
 
         Raises
         ------
         InvalidInput
-            For a wrong shape, dtype or value. Nothing was added.
+            For a wrong shape, dtype, value or id. Nothing was added.
         """
-        array = arrays.as_array(items, "items")
-        with self._lock:
+        array, threads = arrays.as_array(items, "items"), _threads(threads)
+        with self._changing:
             layout = self._layout_for(array)
-            if layout.count(array, "items") is None:
+            count = layout.count(array, "items")
+            if count is None:
                 raise InvalidInput(
                     f"items must be a batch, also when it is one item; got shape {array.shape}. "
                     "Add an axis: items[None]."
                 )
+            members = Members() if self._state is None else self._state.members
+            own = None if ids is None else new_ids(ids, count)
+            if own is not None:
+                slots = members.find(own)
+                if not replace:
+                    refuse_known(own[slots >= 0])
+                members = members.without(slots[slots >= 0])
             stored = layout.rows(array, "items")
             rows = self._rows_of(layout)
             start = len(rows)
-            rows.append(stored)
-            self._layout, self._rows, self._planner, self._engines = layout, rows, None, {}
-            self._item_shape, self.width_bits = layout.item_shape, layout.width_bits
-            return np.arange(start, len(rows), dtype=np.int64)
+            try:
+                rows.append(stored)
+                members = members.added(count, own)
+                self._change(layout, rows, members, threads)
+            except BaseException:  # also Ctrl-C while the plan follows: the old state stays
+                rows.cut(start)
+                raise
+            return members.ids_of(np.arange(start, len(rows), dtype=np.int64))
+
+    def remove(self, ids: npt.ArrayLike, *, threads: int = 1) -> None:
+        """Remove members.
+
+        Parameters
+        ----------
+        ids : int or array of int
+            Their memory is used again after ``rebuild``, which happens by itself when more than
+            half have been removed.
+        threads : int
+            How many to use when the plan has to follow.
+
+        Raises
+        ------
+        InvalidInput
+            When one of them is not in the index. Nothing was removed.
+        """
+        threads = _threads(threads)
+        with self._changing:
+            state = self._state
+            if state is None:
+                refuse_unknown(np.atleast_1d(np.asarray(ids, np.int64)), "ids", Members())
+                return
+            slots = np.unique(rows_of_known(state.members, ids, "ids"))
+            assert self._rows is not None
+            if len(slots):
+                members = state.members.without(slots)
+                self._change(state.layout, self._rows, members, threads)
+
+    def rebuild(self, *, threads: int = 1) -> None:
+        """Build again from the members: learn, plan and calibrate for what is stored now.
+
+        Answers keep the same promise before and after. Rebuilding gives back the memory of
+        removed items, and is what to do after the warning that the items have drifted.
+
+        Parameters
+        ----------
+        threads : int
+        """
+        threads = _threads(threads)
+        with self._changing:
+            state = self._state
+            if state is None:
+                return
+            self._rebuild(state.layout, state.rows, state.members, threads, state.planner)
+
+    def _change(self, layout: Layout, rows: Rows, members: Members, threads: int) -> None:
+        """Publish another state, with a plan that follows when there was one."""
+        state = self._state
+        seen = rows.view(0, len(rows))
+        planner = None if state is None else state.planner
+        if state is not None and layout.measure != state.layout.measure:
+            planner = None  # all rows are stored anew
+        if planner is not None and len(members):
+            planner = planner.changed(seen, members.present, threads)
+            if planner.outgrown:
+                self._rebuild(layout, seen, members, threads, planner)
+                return
+        else:
+            planner = None
+        self._rows = rows
+        self._publish(Snapshot(layout, seen, members, planner), threads)
+
+    def _rebuild(
+        self,
+        layout: Layout,
+        rows: Rows,
+        members: Members,
+        threads: int,
+        planner: Planner | None,
+    ) -> None:
+        """Publish a state of the same members, learned from them."""
+        kept = rows if members.present is None else rows.taken(members.slots)
+        members = members.compacted()
+        state = Snapshot(layout, kept.view(0, len(kept)), members)
+        if planner is not None and len(members):
+            state.planner = self._built(state, threads)
+        self._rows, self._warned = kept, False
+        self._publish(state, threads)
+
+    def _publish(self, state: Snapshot, threads: int) -> None:
+        """Let searches see a state, with the engines that were in use."""
+        old = self._state
+        if old is not None and state.planner is not None:
+            for k, recall in list(old.engines):
+                wanted = self._wanted_recall(recall)
+                state.engines[k, recall] = state.planner.engine(k, wanted, threads)
+        self.width_bits = state.layout.width_bits
+        self._state = state
 
     def vectors(self, ids: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return stored items.
@@ -194,10 +336,13 @@ class Index:
         InvalidInput
             When an id is not in the index.
         """
-        wanted = self._known_ids(ids, "ids")
-        if self._rows is None or self._layout is None:
-            return np.empty((0, 0), np.uint8)  # no id can be known to an empty index
-        return self._rows.vectors[wanted].reshape(*wanted.shape, *self._layout.item_shape)
+        state = self._state
+        if state is None:
+            refuse_unknown(np.atleast_1d(np.asarray(ids, np.int64)), "ids", Members())
+            return np.empty((0, 0), np.uint8)
+        slots = rows_of_known(state.members, ids, "ids")
+        found: npt.NDArray[Any] = state.rows.vectors[slots]
+        return found.reshape(*slots.shape, *state.item_shape)
 
     # ---- searching
 
@@ -208,6 +353,7 @@ class Index:
         *,
         id: int | None = None,
         exclude: npt.ArrayLike | None = None,
+        where: Where | None = None,
         recall: float | None = None,
         threads: int = 1,
     ) -> Neighbors:
@@ -223,6 +369,11 @@ class Index:
             Search for the neighbours of this member, itself excluded, in place of a query.
         exclude : array of int, optional
             Ids that must not be returned.
+        where : ndarray of bool, array of int, or callable, optional
+            Which members may be found: a truth value for each in the order of ``index.ids``,
+            the ids that are allowed (others are ignored), or a function that takes
+            ``index.ids`` and returns truth values. The answer is then exact, whatever the
+            recall: all allowed members are compared.
         recall : float, optional
             For this call, in place of the recall of the index. The first call of a recall
             works out what it takes; above 0.995 that takes seconds.
@@ -244,25 +395,32 @@ class Index:
         if type(threads) is not int or threads != 1:
             threads = _threads(threads)
         if id is not None or exclude is not None:
-            return self._search_without(query, k, id, exclude, recall, threads)
-        engine = self._engines.get((k, recall)) or self._engine_for(k, recall, threads)
-        if self._is_plain(query):
+            return self._search_without(query, k, id, exclude, where, recall, threads)
+        state = self._state
+        engine = None if state is None else state.engines.get((k, recall))
+        if state is None or engine is None:
+            state = self._filled(threads)
+            engine = self._engine_for(state, k, recall, threads)
+        members = state.members
+        allowed = None if where is None else members.mask(where)
+        if allowed is None and members.are_rows and state.is_plain(query):
             found = engine.nearest_of_one(query, k)
             if found is not None:  # else the full check finds what is wrong, or converts
                 return Neighbors(*found)
-        if self._is_plain_batch(query):
+        if state.is_plain_batch(query):
             try:
-                return Neighbors(*engine.nearest(query, len(query), k, threads))
+                return state.nearest(engine, query, len(query), k, threads, allowed)
             except ValueError:  # the full check says what is wrong
                 pass
-        items, count = self._items(query)
-        return Neighbors(*engine.nearest(items, count, k, threads))
+        items, count = self._items(state, query)
+        return state.nearest(engine, items, count, k, threads, allowed)
 
     def within(
         self,
         query: npt.ArrayLike,
         radius: float,
         *,
+        where: Where | None = None,
         recall: float | None = None,
         threads: int = 1,
     ) -> Ranges:
@@ -274,6 +432,8 @@ class Index:
             One item, or a batch.
         radius : float
             In units of the metric; items at exactly this distance are included.
+        where : ndarray of bool, array of int, or callable, optional
+            Which members may be found, as for ``search``.
         recall : float, optional
             For this call: the share of them that is found, on average.
         threads : int
@@ -291,10 +451,15 @@ class Index:
         """
         radius, threads = arrays.as_radius(radius), _threads(threads)
         wanted = self._wanted_recall(recall)
-        planner = self._planner or self._settled(threads)
-        items, count = self._items(query)
-        found = planner.within(items, radius, wanted, threads)
-        return Ranges(found.slots, found.distances, None if count is None else found.offsets)
+        state = self._filled()
+        planner = _planner_of(state)
+        items, count = self._items(state, query)
+        if where is None:
+            found = planner.within(items, radius, wanted, threads)
+        else:
+            allowed = state.members.mask(where)
+            found = planner.within_allowed(items, radius, threads, allowed)
+        return state.within(found, count)
 
     def candidates(
         self, query: npt.ArrayLike, *, threads: int = 1
@@ -314,16 +479,20 @@ class Index:
             Ascending. Every id, when the plan is exact search.
         """
         threads = _threads(threads)
-        engine = self._engine_for(_CANDIDATES_K, None, threads)
-        if self._is_plain(query):
+        state = self._filled()
+        engine = self._engine_for(state, _CANDIDATES_K, None, threads)
+        members = state.members
+        if members.are_rows and state.is_plain(query):
             found = engine.candidates_of_one(query)
             if found is not None:
                 return found
-        items, count = self._items(query)
-        offsets, slots = engine.candidates(items, threads)
-        if count is None:
-            return slots
-        return np.split(slots, offsets[1:-1]) if count else []
+        items, count = self._items(state, query)
+        offsets, slots = engine.candidates(items, threads, members.present)
+        ids = members.ids_of(slots)
+        each = np.split(ids, offsets[1:-1]) if len(offsets) > 1 else []
+        if not members.ascending:
+            each = [np.sort(part) for part in each]
+        return each[0] if count is None else each
 
     def explain(
         self,
@@ -352,19 +521,19 @@ class Index:
             ``print`` it, or take ``to_dict()``.
         """
         k = self._wanted(k)
-        items, count = self._items(query)
+        state = self._filled()
+        items, count = self._items(state, query)
         if count is not None:
             raise InvalidInput(
                 f"explain must be given one item; got a batch of {count}. Pass one of them."
             )
-        if id is not None:
-            self._known_ids(id, "id")
+        slot = None if id is None else int(rows_of_known(state.members, id, "id"))
         wanted = self._wanted_recall(recall)
-        planner = self._settled()
+        planner = _planner_of(state)
         engine = planner.engine(k, wanted)
-        steps = engine.trace(items, k)
-        hits = Neighbors(*engine.nearest(items, None, k, 1))
-        fate = None if id is None else self._fate(planner, items, k, wanted, int(id), hits)
+        steps = engine.trace(items, k, state.members.present)
+        hits = state.nearest(engine, items, None, k, 1)
+        fate = None if slot is None else self._fate(state, items, k, wanted, slot, hits)
         return Explanation(str(planner.plan(wanted, k)), len(self), steps, hits, fate)
 
     def measure(
@@ -401,18 +570,20 @@ class Index:
         """
         k, threads = self._wanted(k), _threads(threads)
         wanted = self._wanted_recall(recall)
-        planner = self._settled(threads)
-        assert self._rows is not None
+        state = self._filled(threads)
+        planner = _planner_of(state)
         if queries is None:
-            own = shuffled(
-                len(self), _MEASURED, seed=self.seed, purpose=Purpose.CALIBRATION, stream=1
+            slots = state.members.slots
+            chosen = shuffled(
+                len(slots), _MEASURED, seed=self.seed, purpose=Purpose.CALIBRATION, stream=1
             )
-            items = np.ascontiguousarray(self._rows.vectors[own])
+            own = slots[chosen]
+            items = np.ascontiguousarray(state.rows.vectors[own])
         else:
-            items = self._batch(queries, "queries")
+            items = self._batch(state, queries, "queries")
             own = np.full(len(items), -1)
         engine = planner.engine(k, wanted, threads)
-        return measure(engine, planner.exact, items, own, k, threads)
+        return measure(engine, planner.exact, items, own, k, threads, state.members.present)
 
     def calibrate(self, queries: npt.ArrayLike, *, threads: int = 1) -> None:
         """Keep the promise for queries like these, when they are unlike the stored items.
@@ -431,19 +602,23 @@ class Index:
         NotSupported
             When the plan is not calibrated: hash tables, or exact search.
         """
-        planner = self._settled(_threads(threads))
-        items = self._batch(queries, "queries")
-        if not isinstance(planner, CellsPlanner):
-            raise NotSupported(
-                f"calibrate must be given an index whose plan is measured; got the plan "
-                f"{planner.plan(self.recall).engine!r}, which does not depend on queries. "
-                "There is nothing to do."
-            )
-        if not len(items):
-            raise InvalidInput("queries must be some hundreds of your own; got none. Pass a batch.")
-        with self._lock:
-            planner.calibrate(items, threads)
-            self._engines = {}
+        threads = _threads(threads)
+        with self._changing:
+            state = self._filled()
+            planner = _planner_of(state)
+            items = self._batch(state, queries, "queries")
+            if not isinstance(planner, CellsPlanner):
+                raise NotSupported(
+                    f"calibrate must be given an index whose plan is measured; got the plan "
+                    f"{planner.plan(self.recall).engine!r}, which does not depend on queries. "
+                    "There is nothing to do."
+                )
+            if not len(items):
+                raise InvalidInput(
+                    "queries must be some hundreds of your own; got none. Pass a batch."
+                )
+            calibrated = planner.calibrated(items)
+            self._publish(Snapshot(state.layout, state.rows, state.members, calibrated), threads)
 
     # ---- inside
 
@@ -469,11 +644,11 @@ class Index:
 
     def _layout_for(self, batch: npt.NDArray[Any]) -> Layout:
         """The layout in which the items so far and this batch can be stored."""
-        if self._layout is None:
+        if self._state is None:
             # Hash functions of tables are drawn for bytes.
             hashed = 255 if self.bits is not None and self.metric != "hamming" else None
             return Layout.of(batch, self._metric, self.value_range or hashed, self.width_bits)
-        layout = self._layout
+        layout = self._state.layout
         may_widen = self.value_range is None and self.bits is None and self.width_bits is None
         if (
             may_widen
@@ -492,7 +667,9 @@ class Index:
             rows.append(np.ascontiguousarray(self._rows.vectors))
         return rows
 
-    def _items(self, query: npt.ArrayLike | None) -> tuple[npt.NDArray[Any], int | None]:
+    def _items(
+        self, state: Snapshot, query: npt.ArrayLike | None
+    ) -> tuple[npt.NDArray[Any], int | None]:
         """Check a query fully; return it as the core reads it, and its count (None for one)."""
         if query is None:
             raise InvalidInput(
@@ -500,13 +677,11 @@ class Index:
                 "id= for the neighbours of a member."
             )
         array = arrays.as_array(query, "query")
-        if self._layout is None:
-            raise _empty_index()
-        count = self._layout.count(array, "query")
-        return self._layout.rows(array, "query"), count
+        count = state.layout.count(array, "query")
+        return state.layout.rows(array, "query"), count
 
-    def _batch(self, queries: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
-        items, count = self._items(queries)
+    def _batch(self, state: Snapshot, queries: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
+        items, count = self._items(state, queries)
         if count is None:
             raise InvalidInput(f"{what} must be a batch; got one item. Add an axis: {what}[None].")
         return items
@@ -526,84 +701,92 @@ class Index:
         """Check how many neighbours are wanted: results take memory, found or not."""
         return arrays.positive_integer(k, "k", max(len(self), _MOST_PADDED))
 
-    def _is_plain(self, query: object) -> TypeGuard[npt.NDArray[Any]]:
-        """Whether a query is one item that the core may be able to read by itself."""
-        return (
-            type(query) is np.ndarray
-            and query.shape == self._item_shape
-            and (self.width_bits is None or self._layout.may_be_plain(query))  # type: ignore[union-attr]
+    def _filled(self, threads: int = 1) -> Snapshot:
+        """The state to search, planned at first need."""
+        state = self._state
+        if state is None or not len(state.members):
+            raise _empty_index()
+        if state.planner is None:
+            state = self._planned(threads)
+        if not self._warned and state.planner is not None and state.planner.has_drifted:
+            self._warn_of_drift(state.planner)
+        return state
+
+    def _planned(self, threads: int) -> Snapshot:
+        """Plan the present state: the one time that a search waits for changes."""
+        with self._changing:
+            state = self._state
+            assert state is not None
+            if state.planner is None:
+                if state.members.present is not None:  # nothing is learned from what was removed
+                    self._rebuild(state.layout, state.rows, state.members, threads, None)
+                    state = self._state
+                    assert state is not None
+                state.planner = self._built(state, threads)
+            return state
+
+    def _warn_of_drift(self, planner: Planner) -> None:
+        self._warned = True
+        warnings.warn(
+            "the items of this index have changed so much since it was built that searches cost "
+            f"{planner.drift:.1f} times what they should; they keep their recall. Call rebuild().",
+            Drifted,
+            stacklevel=4,
         )
 
-    def _is_plain_batch(self, query: object) -> TypeGuard[npt.NDArray[Any]]:
-        """Whether a query is a batch that the core reads, and checks, as it is."""
-        return (
-            type(query) is np.ndarray
-            and query.dtype in _PLAIN
-            and query.shape[1:] == self._item_shape
-            and query.flags.c_contiguous
-            and (self.width_bits is None or self._layout.may_be_plain(query))  # type: ignore[union-attr]
-        )
-
-    def _engine_for(self, k: int, recall: float | None, threads: int) -> Engine:
+    def _engine_for(self, state: Snapshot, k: int, recall: float | None, threads: int) -> Engine:
         """The engine for a search, remembered for the next."""
         wanted = self._wanted_recall(recall)
-        with self._lock:
-            engine = self._settled(threads).engine(k, wanted, threads)
-            if len(self._engines) >= _MOST_ENGINES:
-                self._engines = {}
-            self._engines[k, recall] = engine
-            return engine
+        assert state.planner is not None
+        engine = state.planner.engine(k, wanted, threads)
+        if len(state.engines) >= _MOST_ENGINES:
+            state.engines = {}
+        state.engines[k, recall] = engine
+        return engine
 
-    def _settled(self, threads: int = 1) -> Planner:
-        """The planner for what is stored now, built at first need."""
-        with self._lock:
-            if self._planner is None:
-                self._planner = self._built(threads)
-            return self._planner
-
-    def _built(self, threads: int) -> Planner:
-        if not len(self) or self._rows is None or self._layout is None:
-            raise _empty_index()
-        about = self._rows, self._metric, self._layout.stored_as
+    def _built(self, state: Snapshot, threads: int) -> Planner:
+        rows, layout = state.rows, state.layout
+        about = rows, self._metric, layout.stored_as
         if self.bits is not None and self.tables is not None:
-            if self.width_bits is None:
-                family = BitSampling(self._rows.width, self._layout.value_range)
+            if layout.width_bits is None:
+                family = BitSampling(rows.width, layout.value_range)
             else:
-                family = BitSampling(self.width_bits)
+                family = BitSampling(layout.width_bits)
             functions = family.draw(self.seed, tables=self.tables, bits=self.bits)
             return TablesPlanner(*about, functions, threads)
         if self.recall == 1.0:
             return Planner(*about, "recall 1 was asked for")
         if self.metric == "hamming":
             return Planner(*about, "exact search is the engine for packed bits")
-        if not cells_may_pay(self._rows):
+        if not cells_may_pay(rows):
             return Planner(*about, "with so few items exact search costs least")
         return CellsPlanner(*about, self.seed, threads)
 
     def _fate(
         self,
-        planner: Planner,
+        state: Snapshot,
         items: npt.NDArray[Any],
         k: int,
         recall: float | None,
-        id: int,
+        slot: int,
         hits: Neighbors,
     ) -> Fate:
         """What happened to one member in a search."""
-        assert self._rows is not None
-        exact = planner.exact.nearest(items, None, len(self), 1)
-        place = int(np.flatnonzero(exact[0] == id)[0])
+        planner, members = _planner_of(state), state.members
+        member = int(members.ids_of(np.array([slot]))[0])
+        exact = planner.exact.nearest(items, None, len(members), 1, members.present)
+        place = int(np.flatnonzero(exact[0] == slot)[0])
         distance = float(exact[1][place])
-        if id in hits.ids:
-            return Fate(id, distance, place + 1, "found")
+        if member in hits.ids:
+            return Fate(member, distance, place + 1, "found")
         if place >= k:
-            return Fate(id, distance, place + 1, "not among the true k nearest")
+            return Fate(member, distance, place + 1, "not among the true k nearest")
         effort = None
         if isinstance(planner, CellsPlanner) and recall is not None:
             effort = planner.effort(k, recall)
         if effort is None or not isinstance(planner, CellsPlanner):
-            return Fate(id, distance, place + 1, "lost in hash: it shares no bucket")
-        cell_rank, estimate_rank = planner.ranks_of(items, id)
+            return Fate(member, distance, place + 1, "lost in hash: it shares no bucket")
+        cell_rank, estimate_rank = planner.ranks_of(items, slot)
         if cell_rank > effort.probes:
             lost = f"lost in hash: its cell is number {cell_rank}, {effort.probes} are probed"
         else:
@@ -611,23 +794,7 @@ class Index:
                 f"lost in filter: its estimate is number {estimate_rank}, "
                 f"{effort.candidates} are verified"
             )
-        return Fate(id, distance, place + 1, lost, planner.recall_that_finds(k, items, id))
-
-    def _known_ids(self, ids: npt.ArrayLike, what: str) -> npt.NDArray[np.int64]:
-        array = arrays.as_array(ids, what)
-        if array.size and array.dtype.kind not in "iu":
-            raise InvalidInput(
-                f"{what} must be whole numbers; got dtype {array.dtype}. Use the ids that add "
-                "returned."
-            )
-        unknown = array[(array < 0) | (array >= len(self))]
-        if unknown.size:
-            holds = f"holds 0 to {len(self) - 1}" if len(self) else "is empty"
-            raise InvalidInput(
-                f"{what} must be in this index, which {holds}; got {unknown.size} others, the "
-                f"first {unknown.flat[0]}. Use the ids that add returned."
-            )
-        return array.astype(np.int64)
+        return Fate(member, distance, place + 1, lost, planner.recall_that_finds(k, items, slot))
 
     def _search_without(
         self,
@@ -635,27 +802,28 @@ class Index:
         k: int,
         id: int | None,
         exclude: npt.ArrayLike | None,
+        where: Where | None,
         recall: float | None,
         threads: int,
     ) -> Neighbors:
         """Search for more, then drop the excluded ids: by id, never by rank."""
-        banned = np.unique(self._known_ids([] if exclude is None else exclude, "exclude"))
+        members = self._filled(threads).members
+        banned = np.unique(np.empty(0, np.int64) if exclude is None else np.asarray(exclude))
+        rows_of_known(members, banned, "exclude")
         if id is not None:
             if query is not None:
                 raise InvalidInput(
                     "search must be given a query or an id; got both. Leave one out."
                 )
-            self._known_ids(id, "id")
             query = self.vectors(id)
-            if query.ndim != len(self._item_shape or ()):
+            if query.ndim != len(self.item_shape or ()):
                 raise InvalidInput(
                     f"id must be one member; got an array of shape {np.shape(id)}. For several, "
                     "search their vectors and exclude them one by one."
                 )
             banned = np.union1d(banned, [id])
-        assert query is not None
-        more = min(k + len(banned), max(len(self), k))
-        hits = self.search(query, more, recall=recall, threads=threads)
+        more = min(k + len(banned), max(len(members), k))
+        hits = self.search(query, more, where=where, recall=recall, threads=threads)
         ids, distances = np.atleast_2d(hits.ids), np.atleast_2d(hits.distances)
         allowed = ~np.isin(ids, banned)
         # A stable sort moves the allowed ones to the front and keeps their order.
@@ -665,6 +833,12 @@ class Index:
         distances = np.where(kept, np.take_along_axis(distances, order, axis=1), np.inf)
         shape = (*hits.ids.shape[:-1], k)
         return Neighbors(ids.reshape(shape), distances.reshape(shape))
+
+
+def _planner_of(state: Snapshot) -> Planner:
+    """The planner of a state that was planned."""
+    assert state.planner is not None
+    return state.planner
 
 
 def _recall_of(recall: float | None, bits: int | None, tables: int | None) -> float | None:

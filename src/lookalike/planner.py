@@ -5,7 +5,9 @@ The choice never reads a clock: it minimises the cost model of :mod:`lookalike.c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -14,8 +16,9 @@ import numpy as np
 from lookalike.costs import cells_cost_ns, exact_cost_ns
 from lookalike.dimensions import MOST_DIMENSIONS, best_dimensions
 from lookalike.engines.cells import CellsEngine, CellTables
-from lookalike.engines.engine import Engine, Found, Items
+from lookalike.engines.engine import Distances, Engine, Found, Items, Mask, Slots
 from lookalike.engines.exact import ExactEngine
+from lookalike.engines.grown import GrownEngine
 from lookalike.engines.projection import Components, learn_components
 from lookalike.engines.rows import Rows
 from lookalike.engines.tables import TablesEngine
@@ -28,6 +31,12 @@ __all__ = ["CellsPlanner", "Plan", "Planner", "TablesPlanner"]
 _RECALLS = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995)  # tried to explain what was lost
 _RADIUS_K = 100  # neighbours that a search within a radius looks at first
 _PLANNED_K = 10  # what a plan is printed for
+_FEW_LATE, _LATE_SHARE = 256, 256  # rows compared beside cells: so many, or this part of all
+_FEW_UNBOUND, _UNBOUND_SHARE = 1024, 8  # the same for rows without bounds
+_CALIBRATED_SHARE = 32  # when this part has changed, what a search needs is measured again
+_REBUILT_GROWTH = 2  # when there are so many times as many members, all is planned again
+_DRIFT = 2.0  # searches that cost so many times as much as they should call for a rebuild
+_LISTED_SHARE = 4  # a filter that allows less than this part is searched row by row
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +103,84 @@ class Planner:
         seed: int = 0,
         threads: int = 1,
     ) -> None:
-        self._make_exact = partial(
-            ExactEngine, rows, components=components, seed=seed, threads=threads
-        )
-        self._exact: ExactEngine | None = None
+        self._make_exact = partial(ExactEngine, components=components, seed=seed, threads=threads)
+        self._exact: Engine | None = None
+        self._rows = rows
+        self._present: Mask | None = None
+        self._planned_for = len(rows)
         self._metric = metric
         self._stored_as = stored_as
         self._reason = reason
         self._exact_ns = exact_cost_ns(rows)
 
     @property
-    def exact(self) -> ExactEngine:
+    def exact(self) -> Engine:
         """Exact search of the same rows, built when it is first asked for, and then kept."""
         if self._exact is None:
-            self._exact = self._make_exact()
+            self._exact = self._make_exact(self._rows)
         return self._exact
+
+    @property
+    def members(self) -> int:
+        """Rows that were not removed."""
+        return len(self._rows) if self._present is None else int(np.count_nonzero(self._present))
+
+    @property
+    def outgrown(self) -> bool:
+        """Whether everything should be planned again: twice as many members, or half removed."""
+        return self.members >= _REBUILT_GROWTH * self._planned_for or 2 * self.members < len(
+            self._rows
+        )
+
+    @property
+    def drift(self) -> float:
+        """How many times as much as when it was built a search costs, for its number of rows."""
+        return 1.0
+
+    @property
+    def has_drifted(self) -> bool:
+        """Whether that is so much that building again pays."""
+        return self.drift > _DRIFT
+
+    def changed(self, rows: Rows, present: Mask | None, threads: int = 1) -> Planner:
+        """The planner of the same rows and later ones, without those that were removed.
+
+        What was learned is kept. This planner goes on answering for the rows that it had.
+        """
+        planner = copy(self)
+        planner._follow(rows, present, threads)
+        return planner
+
+    def _follow(self, rows: Rows, present: Mask | None, threads: int) -> None:
+        self._exact = None if self._exact is None else self._grown_exact(self._exact, rows)
+        self._rows, self._present = rows, present
+        self._exact_ns = exact_cost_ns(rows)
+
+    def _grown_exact(self, known: Engine, rows: Rows) -> Engine:
+        base, built = known, len(self._rows)
+        if isinstance(known, GrownEngine):
+            base, built = known.base, known.built
+        if len(rows) == built:
+            return base
+        if isinstance(base, ExactEngine) and not base.bounding:
+            return ExactEngine(rows, bounding=False)
+        if len(rows) - built > max(_FEW_UNBOUND, built // _UNBOUND_SHARE):
+            return self._make_exact(rows)
+        return GrownEngine(base, built, rows)
+
+    def nearest_allowed(
+        self, items: Items, count: int | None, k: int, threads: int, allowed: Mask
+    ) -> tuple[Slots, Distances]:
+        """The k nearest of the rows that a filter allows: all of them are compared, or bounded."""
+        slots = np.flatnonzero(allowed)
+        if len(slots) * _LISTED_SHARE > len(self._rows):
+            return self.exact.nearest(items, count, k, threads, allowed)
+        plain = ExactEngine(self._rows, bounding=False)
+        return plain.nearest_among(items, count, slots, k, threads)
+
+    def within_allowed(self, items: Items, radius: float, threads: int, allowed: Mask) -> Found:
+        """All rows within a radius that a filter allows."""
+        return self.exact.within(items, radius, threads, allowed)
 
     @property
     def size_bytes(self) -> int:
@@ -121,7 +193,7 @@ class Planner:
 
     def within(self, items: Items, radius: float, recall: float | None, threads: int) -> Found:
         """All rows within a radius, each found with the promised recall."""
-        return self.engine(1, recall, threads).within(items, radius, threads)
+        return self.engine(1, recall, threads).within(items, radius, threads, self._present)
 
     def plan(self, recall: float | None, k: int = _PLANNED_K, threads: int = 1) -> Plan:
         """What a search does, and why."""
@@ -154,6 +226,11 @@ class TablesPlanner(Planner):
         super().__init__(rows, metric, stored_as, "bits and tables were given")
         self._functions = functions
         self._tables = TablesEngine(rows, functions, threads)
+
+    def _follow(self, rows: Rows, present: Mask | None, threads: int) -> None:
+        if len(rows) > len(self._rows):
+            self._tables = TablesEngine(rows, self._functions, threads)
+        super()._follow(rows, present, threads)
 
     @property
     def size_bytes(self) -> int:
@@ -192,7 +269,6 @@ class CellsPlanner(Planner):
         super().__init__(
             rows, metric, stored_as, reason, components=components, seed=seed, threads=threads
         )
-        self._rows = rows
         self._seed = seed
         self._engines: dict[tuple[int, float], Engine] = {}
         self._sample = Sample(self._borrowed_exact, rows, seed)
@@ -203,32 +279,77 @@ class CellsPlanner(Planner):
             self._reason = "the items do not differ, so that nothing can be learned"
             return
         dimensions = best_dimensions(components, self._sample, rows)
-        self.tables = CellTables(rows, components, dimensions, seed, threads)
+        self.tables = CellTables.learn(rows, components, dimensions, seed, threads)
         self._calibration = Calibration(self.tables, self._sample)
+        self._calibrated_rows = self._calibrated_members = len(rows)
+        self._first_costs: dict[tuple[int, float], float] = {}
+        self._drift = 1.0
 
     @property
     def size_bytes(self) -> int:
         return super().size_bytes + (0 if self.tables is None else self.tables.size_bytes)
 
-    def calibrate(self, queries: Items, threads: int) -> None:
-        """Promise for queries like these, in place of queries like the members."""
-        self._sample = Sample(self._borrowed_exact, self._rows, self._seed, queries)
+    def calibrated(self, queries: Items) -> CellsPlanner:
+        """A planner that promises for queries like these, not for queries like the members."""
+        planner = copy(self)
+        planner._engines, planner._first_costs = {}, {}
+        planner._calibrate(queries)
+        return planner
+
+    def _calibrate(self, queries: Items | None) -> None:
+        """Measure again, from now on, what searches need."""
+        self._sample = Sample(self._borrowed_exact, self._rows, self._seed, queries, self._present)
         if self.tables is not None:
             self._calibration = Calibration(self.tables, self._sample)
-        self._engines = {}
+        self._calibrated_rows, self._calibrated_members = len(self._rows), self.members
+
+    def _follow(self, rows: Rows, present: Mask | None, threads: int) -> None:
+        super()._follow(rows, present, threads)
+        asked, self._engines = list(self._engines), {}
+        if self.tables is None:
+            return
+        encoded = self.tables.count
+        if len(rows) - encoded > max(_FEW_LATE, encoded // _LATE_SHARE):
+            kept = np.ones(encoded, np.uint8) if present is None else present[:encoded]
+            self.tables = self.tables.extended(rows, np.ascontiguousarray(kept), threads)
+        added = len(rows) - self._calibrated_rows
+        removed = self._calibrated_members + added - self.members
+        if added + removed > self._calibrated_members // _CALIBRATED_SHARE:
+            self._calibrate(self._sample.queries)
+        # Searches that were asked for before must not wait for what they need.
+        for k, recall in asked:
+            self.engine(k, recall, threads)
+        self._drift = max((self._dearer(*key, threads) for key in asked), default=1.0)
+
+    def _dearer(self, k: int, recall: float, threads: int) -> float:
+        """How many times as much as it should a search costs now."""
+        first = self._first_costs.get((k, recall))
+        if first is None:
+            return 1.0
+        effort = self._effort(k, recall, threads)
+        cost = self._exact_ns if effort is None else effort.cost_ns
+        return cost / (first * math.sqrt(max(1.0, self.members / self._planned_for)))
+
+    @property
+    def drift(self) -> float:
+        return 1.0 if self.tables is None else self._drift
 
     def engine(self, k: int, recall: float | None, threads: int = 1) -> Engine:
         assert recall is not None
         known = self._engines.get((k, recall))
         if known is None:
-            effort = self._effort(k, recall, threads)
-            if effort is None:
-                known = self.exact
-            else:
-                assert self.tables is not None
-                known = CellsEngine(self.tables, effort.probes, effort.candidates)
+            known = self._engine(k, recall, self._effort(k, recall, threads))
             self._engines[k, recall] = known
         return known
+
+    def _engine(self, k: int, recall: float, effort: Effort | None) -> Engine:
+        tables = self.tables
+        if effort is None or tables is None:
+            return self.exact
+        self._first_costs.setdefault((k, recall), effort.cost_ns)
+        cells = CellsEngine(tables, effort.probes, effort.candidates)
+        late = len(self._rows) > tables.count
+        return GrownEngine(cells, tables.count, self._rows) if late else cells
 
     def effort(self, k: int, recall: float, threads: int = 1) -> Effort | None:
         """The effort in use; None where the search is exact."""
@@ -236,7 +357,11 @@ class CellsPlanner(Planner):
 
     def ranks_of(self, item: Items, slot: int) -> tuple[int, int]:
         """What finds one row: cells to probe and rows to verify."""
-        return self._calibration.ranks_of(item, slot)
+        if self.tables is None or slot >= self.tables.count:
+            return 0, 0  # compared in any case
+        present = None if self._present is None else self._present[: self.tables.count]
+        cells, estimates = self.tables.ranks(item, np.array([[slot]]), np.array([-1]), 1, present)
+        return int(cells[0, 0]), int(estimates[0, 0])
 
     def recall_that_finds(self, k: int, item: Items, slot: int) -> float:
         """The smallest recall, of a few, at which a search would verify this row."""
@@ -284,16 +409,18 @@ class CellsPlanner(Planner):
         distances: list[np.ndarray] = [np.empty(0)] * count
         open_queries = np.arange(count)
         k = _RADIUS_K
-        while len(open_queries) and k * 8 < len(self._rows):
+        while len(open_queries) and k * 8 < self.members:
             part = np.ascontiguousarray(items[open_queries])
-            found = self.engine(k, recall, threads).nearest(part, len(part), k, threads)
+            engine = self.engine(k, recall, threads)
+            found = engine.nearest(part, len(part), k, threads, self._present)
             for query, near, far in zip(open_queries, *found, strict=True):
                 inside = far <= radius
                 slots[query], distances[query] = near[inside], far[inside]
             open_queries = open_queries[found[1][:, -1] <= radius]
             k *= 8
         if len(open_queries):
-            exact = self.exact.within(np.ascontiguousarray(items[open_queries]), radius, threads)
+            rest = np.ascontiguousarray(items[open_queries])
+            exact = self.exact.within(rest, radius, threads, self._present)
             for i, query in enumerate(open_queries):
                 own = slice(exact.offsets[i], exact.offsets[i + 1])
                 slots[query], distances[query] = exact.slots[own], exact.distances[own]
@@ -304,16 +431,16 @@ class CellsPlanner(Planner):
             np.concatenate([np.empty(0), *distances]),
         )
 
-    def _borrowed_exact(self) -> ExactEngine:
+    def _borrowed_exact(self) -> Engine:
         """Exact search for calibration, kept only where searches use it too.
 
         Its bounds take more memory than all sketches.
         """
-        return self._exact or self._make_exact()
+        return self._exact or self._make_exact(self._rows)
 
     def _effort(self, k: int, recall: float, threads: int) -> Effort | None:
         """The cheapest effort, unless exact search is cheaper still."""
-        if self.tables is None or recall == 1.0 or 4 * k > len(self._rows):
+        if self.tables is None or recall == 1.0 or 4 * k > self.members:
             return None
         effort = self._calibration.effort(k, recall, self._cost_ns, threads)
         return effort if effort is not None and effort.cost_ns < self._exact_ns else None

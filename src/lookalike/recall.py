@@ -15,6 +15,7 @@ queries unlike the data are outside of it, unless they were given as the sample.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,8 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.engines.cells import CellTables
-from lookalike.engines.engine import Engine, Items
-from lookalike.engines.exact import ExactEngine
+from lookalike.engines.engine import Engine, Items, Mask
 from lookalike.engines.rows import Rows
 from lookalike.seeds import Purpose, shuffled
 
@@ -145,19 +145,26 @@ class Sample:
         Decides which members are the sample.
     queries : ndarray or None
         The user's own queries in place of members.
+    present : ndarray of uint8, shape (len(rows),), or None
+        0 for rows that were removed.
     """
 
     def __init__(
         self,
-        exact: Callable[[], ExactEngine],
+        exact: Callable[[], Engine],
         rows: Rows,
         seed: int,
         queries: Items | None = None,
+        present: Mask | None = None,
     ) -> None:
         self._exact = exact
         self._rows = rows
-        self._queries = queries
-        self._members = shuffled(len(rows), _LARGE_SAMPLE, seed=seed, purpose=Purpose.CALIBRATION)
+        self.queries = queries
+        self.present = present
+        slots = np.arange(len(rows)) if present is None else np.flatnonzero(present)
+        self._count = len(slots)
+        chosen = shuffled(len(slots), _LARGE_SAMPLE, seed=seed, purpose=Purpose.CALIBRATION)
+        self._members = slots[chosen]
         self.items: Items = np.empty((0, rows.width))
         self.excluded = np.empty(0, np.int64)
         self.neighbours = np.empty((0, 0), np.int64)
@@ -172,17 +179,17 @@ class Sample:
 
     def extend(self, size: int, k: int, threads: int) -> bool:
         """Make it at least this large where there are as many; whether it has changed."""
-        available = len(self._members if self._queries is None else self._queries)
-        size, k = max(min(size, available), len(self)), max(min(k, len(self._rows) - 1), self.k)
+        available = len(self._members if self.queries is None else self.queries)
+        size, k = max(min(size, available), len(self)), max(min(k, self._count - 1), self.k)
         if size == len(self) and k == self.k:
             return False
-        if self._queries is None:
+        if self.queries is None:
             self.excluded = self._members[:size]
             self.items = np.ascontiguousarray(self._rows.vectors[self.excluded])
         else:
             self.excluded = np.full(size, -1)
-            self.items = np.ascontiguousarray(self._queries[:size])
-        slots, _ = self._exact().nearest(self.items, size, k + 1, threads)
+            self.items = np.ascontiguousarray(self.queries[:size])
+        slots, _ = self._exact().nearest(self.items, size, k + 1, threads, self.present)
         others = slots != self.excluded[:, None]
         others[others.all(axis=1), -1] = False  # nothing was excluded: drop the farthest
         self.neighbours = slots[others].reshape(size, k)
@@ -205,6 +212,7 @@ class Calibration:
         self._cell_ranks = np.empty((0, 0), np.uint32)
         self._estimate_ranks = np.empty((0, 0), np.uint32)
         self._efforts: dict[tuple[int, float], Effort | None] = {}
+        self._lock = threading.Lock()  # searches and changes of an index may ask at once
 
     def effort(
         self, k: int, recall: float, cost_ns: Callable[[int, int], float], threads: int
@@ -221,25 +229,26 @@ class Calibration:
         threads : int
             For finding true neighbours, when more are needed than before.
         """
-        if (k, recall) not in self._efforts:
-            size = _LARGE_SAMPLE if recall > _LARGE_SAMPLE_TARGET else SMALL_SAMPLE
-            self._rank(size, FIRST_K if k <= FIRST_K else max(k, _LATER_K), threads)
-            self._efforts[k, recall] = self._cheapest(k, recall, cost_ns)
-        return self._efforts[k, recall]
+        with self._lock:
+            if (k, recall) not in self._efforts:
+                size = _LARGE_SAMPLE if recall > _LARGE_SAMPLE_TARGET else SMALL_SAMPLE
+                self._rank(size, FIRST_K if k <= FIRST_K else max(k, _LATER_K), threads)
+                self._efforts[k, recall] = self._cheapest(k, recall, cost_ns)
+            return self._efforts[k, recall]
 
     def _rank(self, size: int, k: int, threads: int) -> None:
         """Know the ranks of as large a sample."""
         changed = self._sample.extend(size, k, threads)
         if changed or not len(self._cell_ranks):
             sample = self._sample
+            encoded = self._tables.count  # later rows are compared exactly: nothing loses them
             self._cell_ranks, self._estimate_ranks = self._tables.ranks(
-                sample.items, sample.neighbours, sample.excluded, threads
+                sample.items,
+                np.where(sample.neighbours < encoded, sample.neighbours, -1),
+                np.where(sample.excluded < encoded, sample.excluded, -1),
+                threads,
+                None if sample.present is None else sample.present[:encoded],
             )
-
-    def ranks_of(self, item: Items, slot: int) -> tuple[int, int]:
-        """What finds one row: cells to probe and rows to verify."""
-        cells, estimates = self._tables.ranks(item, np.array([[slot]]), np.array([-1]), threads=1)
-        return int(cells[0, 0]), int(estimates[0, 0])
 
     def _cheapest(
         self, k: int, recall: float, cost_ns: Callable[[int, int], float]
@@ -291,29 +300,32 @@ def _fewest_candidates(
 
 def measure(
     engine: Engine,
-    exact: ExactEngine,
+    exact: Engine,
     items: Items,
     excluded: npt.NDArray[np.int64],
     k: int,
     threads: int,
+    present: Mask | None = None,
 ) -> Measured:
     """Compare an engine's answers with the exact ones.
 
     Parameters
     ----------
     engine : Engine
-    exact : ExactEngine
-        Over the same rows.
+    exact : Engine
+        Exact, over the same rows.
     items : ndarray, m items
     excluded : ndarray of int64, shape (m,)
         For members, their own row, which does not count; -1 otherwise.
     k : int
     threads : int
+    present : ndarray of uint8 or None
+        0 for rows that were removed.
     """
     held_out = bool((excluded >= 0).any())
     more = k + 1 if held_out else k
-    truth_slots, truth = exact.nearest(items, len(items), more, threads)
-    slots, distances = engine.nearest(items, len(items), more, threads)
+    truth_slots, truth = exact.nearest(items, len(items), more, threads, present)
+    slots, distances = engine.nearest(items, len(items), more, threads, present)
     recalls = np.empty(len(items))
     for i, own in enumerate(excluded):
         limit = truth[i][truth_slots[i] != own][:k]

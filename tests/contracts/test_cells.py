@@ -37,7 +37,7 @@ def rows_of(measure: Measure, count: int, width: int, seed: int = 0) -> Rows:
 def tables_of(rows: Rows, dimensions: int | None = None, threads: int = 1) -> CellTables:
     components = learn_components(rows, 256, seed=0)
     wanted = dimensions or -(-len(components) // 8) * 8
-    return CellTables(rows, components, wanted, seed=0, threads=threads)
+    return CellTables.learn(rows, components, wanted, seed=0, threads=threads)
 
 
 def queries_of(rows: Rows) -> npt.NDArray[np.generic]:

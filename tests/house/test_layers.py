@@ -18,11 +18,12 @@ ROWS = [
     ["plots", "report", "datasets"],
     ["upkeep", "joins"],
     ["index"],
+    ["snapshot"],
     ["planner"],
     ["dimensions"],
     ["recall", "costs"],
     ["engines"],
-    ["hashing", "metrics", "store", "results", "layout", "pictures"],
+    ["hashing", "metrics", "store", "results", "layout", "members", "pictures"],
     ["arrays", "seeds", "native"],
     ["errors"],
 ]

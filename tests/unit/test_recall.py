@@ -33,7 +33,7 @@ def rows() -> Rows:
 
 @pytest.fixture(scope="module")
 def calibration(rows: Rows) -> Calibration:
-    tables = CellTables(rows, learn_components(rows, 16, seed=0), 16, seed=0)
+    tables = CellTables.learn(rows, learn_components(rows, 16, seed=0), 16, seed=0)
     return Calibration(tables, Sample(lambda: ExactEngine(rows), rows, seed=0))
 
 

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike import native
-from lookalike.engines.engine import Distances, Engine, Found, Items, Slots
+from lookalike.engines.engine import Distances, Engine, Found, Items, Mask, Slots
 from lookalike.engines.projection import Components, Projection
 from lookalike.engines.rows import Rows
-from lookalike.engines.sketch import Sketches, learn_sketches
+from lookalike.engines.sketch import Sketches, extended_sketches, learn_sketches
 from lookalike.results import Step
 
 __all__ = ["CellTables", "CellsEngine"]
@@ -34,22 +34,16 @@ class CellTables:
     ----------
     rows : Rows
         The rows present now; later ones are not seen.
-    components : Components
-    dimensions : int
-        Of the projection; a multiple of 8.
-    seed : int
-    threads : int
-        How many to build with; the tables do not depend on it.
+    projection : Projection
+    sketches : Sketches
+        Of these rows, or of those that were not removed.
     """
 
-    def __init__(
-        self, rows: Rows, components: Components, dimensions: int, seed: int, threads: int = 1
-    ) -> None:
+    def __init__(self, rows: Rows, projection: Projection, sketches: Sketches) -> None:
         self.count = len(rows)
         self.width = rows.width
-        self.stride_bytes = rows.array.shape[1]
-        self.projection = Projection(components, dimensions, of_bytes=not rows.are_floats)
-        self.sketches: Sketches = learn_sketches(rows, self.projection, seed, threads)
+        self.projection = projection
+        self.sketches = sketches
         self.verifier = rows.scan()
         self.scan = native.CellScan(
             self.verifier,
@@ -60,6 +54,40 @@ class CellTables:
             self.sketches.blocks,
             self.sketches.rows,
         )
+
+    @classmethod
+    def learn(
+        cls, rows: Rows, components: Components, dimensions: int, seed: int, threads: int = 1
+    ) -> CellTables:
+        """Learn from the rows, and encode them.
+
+        Parameters
+        ----------
+        rows : Rows
+        components : Components
+        dimensions : int
+            Of the projection; a multiple of 8.
+        seed : int
+        threads : int
+            How many to build with; the tables do not depend on it.
+        """
+        projection = Projection(components, dimensions, of_bytes=not rows.are_floats)
+        return cls(rows, projection, learn_sketches(rows, projection, seed, threads))
+
+    def extended(self, rows: Rows, kept: Mask, threads: int) -> CellTables:
+        """Tables of more rows, encoded with what was learned.
+
+        Parameters
+        ----------
+        rows : Rows
+            The same rows, and later ones.
+        kept : ndarray of uint8, shape (self.count,)
+            0 for rows that were removed: they leave their cells.
+        threads : int
+        """
+        later = rows.view(self.count, len(rows))
+        sketches = extended_sketches(self.sketches, later, kept, self.projection, threads)
+        return CellTables(rows, self.projection, sketches)
 
     @property
     def cells(self) -> int:
@@ -72,7 +100,12 @@ class CellTables:
         return self.sketches.size_bytes
 
     def ranks(
-        self, items: Items, wanted: Slots, excluded: Slots, threads: int
+        self,
+        items: Items,
+        wanted: Slots,
+        excluded: Slots,
+        threads: int,
+        allowed: Mask | None = None,
     ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
         """Where the search for each item would find its wanted rows.
 
@@ -91,7 +124,7 @@ class CellTables:
             ``estimate_rank`` rows verified.
         """
         ranks = np.empty((*wanted.shape, 2), np.uint32)
-        self.scan.ranks(items, wanted, excluded, threads, ranks)
+        self.scan.ranks(items, wanted, excluded, threads, ranks, allowed)
         return ranks[..., 0], ranks[..., 1]
 
 
@@ -118,36 +151,40 @@ class CellsEngine(Engine):
         return self._tables.size_bytes
 
     def nearest(
-        self, items: Items, count: int | None, k: int, threads: int
+        self, items: Items, count: int | None, k: int, threads: int, allowed: Mask | None = None
     ) -> tuple[Slots, Distances]:
         shape = k if count is None else (count, k)
         slots, distances = np.empty(shape, _INT64), np.empty(shape)
         self._scan.nearest(
-            items, k, self.probes, self.candidates_verified, threads, slots, distances
+            items, k, self.probes, self.candidates_verified, threads, slots, distances, allowed
         )
         return slots, distances
 
     def nearest_of_one(self, item: Items, k: int) -> tuple[Slots, Distances] | None:
         return self._scan.nearest_of_one(item, k, self.probes, self.candidates_verified)
 
-    def within(self, items: Items, radius: float, threads: int) -> Found:
-        offsets, candidates = self.candidates(items, threads)
+    def within(
+        self, items: Items, radius: float, threads: int, allowed: Mask | None = None
+    ) -> Found:
+        offsets, candidates = self.candidates(items, threads, allowed)
         return Found(
             *self._tables.verifier.within_among(items, offsets, candidates, radius, threads)
         )
 
-    def candidates(self, items: Items, threads: int) -> tuple[Slots, Slots]:
+    def candidates(
+        self, items: Items, threads: int, allowed: Mask | None = None
+    ) -> tuple[Slots, Slots]:
         flat: npt.NDArray[Any] = items.reshape(-1, self._tables.width)
-        found = [self._candidates(item) for item in flat]
+        found = [self._candidates(item, allowed) for item in flat]
         offsets = np.cumsum([0, *map(len, found)], dtype=np.int64)
         return offsets, np.concatenate([np.empty(0, np.int64), *found])
 
     def candidates_of_one(self, item: Items) -> Slots | None:
         return None
 
-    def trace(self, item: Items, k: int) -> tuple[Step, ...]:
+    def trace(self, item: Items, k: int, allowed: Mask | None = None) -> tuple[Step, ...]:
         scanned, verified, hash_us, filter_us, verify_us = self._scan.trace(
-            item, k, self.probes, self.candidates_verified
+            item, k, self.probes, self.candidates_verified, allowed
         )
         cells = self._tables.cells
         return (
@@ -156,5 +193,5 @@ class CellsEngine(Engine):
             Step("verify", "exact distances, keep the k nearest", min(k, verified), verify_us),
         )
 
-    def _candidates(self, item: Items) -> Slots:
-        return self._scan.candidates(item, self.probes, self.candidates_verified)
+    def _candidates(self, item: Items, allowed: Mask | None) -> Slots:
+        return self._scan.candidates(item, self.probes, self.candidates_verified, allowed)

@@ -21,9 +21,10 @@ import numpy.typing as npt
 
 from lookalike.results import Step
 
-__all__ = ["Engine", "Found", "Items"]
+__all__ = ["Engine", "Found", "Items", "Mask"]
 
 Items = npt.NDArray[Any]
+Mask = npt.NDArray[np.uint8]
 Slots = npt.NDArray[np.int64]
 Distances = npt.NDArray[np.float64]
 
@@ -41,12 +42,12 @@ class Engine(ABC):
 
     Items are arrays that the core can read (C-contiguous; uint8, int32, int64, float32, float64)
     and, where rows are bytes, hold whole numbers. ``count`` is None for one item, else the number
-    of a batch.
+    of a batch. ``allowed`` has a byte for each row, 0 for those that must not be found.
     """
 
     @abstractmethod
     def nearest(
-        self, items: Items, count: int | None, k: int, threads: int
+        self, items: Items, count: int | None, k: int, threads: int, allowed: Mask | None = None
     ) -> tuple[Slots, Distances]:
         """The k nearest rows: slots and distances, shape (k,) or (count, k).
 
@@ -68,11 +69,15 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def within(self, items: Items, radius: float, threads: int) -> Found:
+    def within(
+        self, items: Items, radius: float, threads: int, allowed: Mask | None = None
+    ) -> Found:
         """All rows at a distance of at most ``radius``, boundary included."""
 
     @abstractmethod
-    def candidates(self, items: Items, threads: int) -> tuple[Slots, Slots]:
+    def candidates(
+        self, items: Items, threads: int, allowed: Mask | None = None
+    ) -> tuple[Slots, Slots]:
         """Offsets and slots of the rows that hashing leaves, ascending for each item."""
 
     @abstractmethod
@@ -80,7 +85,7 @@ class Engine(ABC):
         """The same for one item; None as for :meth:`nearest_of_one`."""
 
     @abstractmethod
-    def trace(self, item: Items, k: int) -> tuple[Step, ...]:
+    def trace(self, item: Items, k: int, allowed: Mask | None = None) -> tuple[Step, ...]:
         """Search one item step by step, counting and timing each."""
 
     @property

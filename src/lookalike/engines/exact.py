@@ -21,6 +21,7 @@ from lookalike.engines.engine import (
     Engine,
     Found,
     Items,
+    Mask,
     Slots,
 )
 from lookalike.engines.projection import Components, Projection, learn_components
@@ -41,6 +42,7 @@ _REACH = 6.0  # spreads of the first direction that fit an int16 of such a row
 _MOST_STEPS = 2047
 _SAMPLE = 32  # rows used as queries to count what bounding saves
 _SAMPLE_K = 10
+_MOST_TILED = 1 << 20
 _READ_PENALTY = 2.0  # a row read alone costs about twice its bytes in a stream
 
 
@@ -103,31 +105,59 @@ class ExactEngine(Engine):
         return self._bounds_bytes * len(self._rows)
 
     def nearest(
-        self, items: Items, count: int | None, k: int, threads: int
+        self, items: Items, count: int | None, k: int, threads: int, allowed: Mask | None = None
     ) -> tuple[Slots, Distances]:
         shape = k if count is None else (count, k)
         slots, distances = np.empty(shape, _INT64), np.empty(shape)
-        self._scan.nearest(items, k, threads, slots, distances)
+        self._scan.nearest(items, k, threads, slots, distances, allowed)
+        return slots, distances
+
+    def nearest_among(
+        self, items: Items, count: int | None, wanted: Slots, k: int, threads: int
+    ) -> tuple[Slots, Distances]:
+        """The k nearest of a few rows, which are given in ascending order."""
+        shape = k if count is None else (count, k)
+        slots, distances = np.empty(shape, _INT64), np.empty(shape)
+        flat = items.reshape(-1, self._width)
+        together = max(1, _MOST_TILED // max(1, len(wanted)))  # each has a copy of the list
+        for first in range(0, len(flat), together):
+            part = flat[first : first + together]
+            offsets = np.arange(len(part) + 1, dtype=np.int64) * len(wanted)
+            own = slice(first * k, (first + len(part)) * k)
+            self._scan.nearest_among(
+                part,
+                offsets,
+                np.tile(wanted, len(part)),
+                k,
+                threads,
+                slots.reshape(-1)[own],
+                distances.reshape(-1)[own],
+            )
         return slots, distances
 
     def nearest_of_one(self, item: Items, k: int) -> tuple[Slots, Distances] | None:
         return self._scan.nearest_of_one(item, k)
 
-    def within(self, items: Items, radius: float, threads: int) -> Found:
-        return Found(*self._scan.within(items, radius, threads))
+    def within(
+        self, items: Items, radius: float, threads: int, allowed: Mask | None = None
+    ) -> Found:
+        return Found(*self._scan.within(items, radius, threads, allowed))
 
-    def candidates(self, items: Items, threads: int) -> tuple[Slots, Slots]:
-        count, rows = items.size // self._width, len(self._rows)
-        offsets = np.arange(count + 1, dtype=np.int64) * rows
-        return offsets, np.tile(np.arange(rows, dtype=np.int64), count)
+    def candidates(
+        self, items: Items, threads: int, allowed: Mask | None = None
+    ) -> tuple[Slots, Slots]:
+        rows = len(self._rows)
+        slots = np.arange(rows, dtype=np.int64) if allowed is None else np.flatnonzero(allowed)
+        count = items.size // self._width
+        return np.arange(count + 1, dtype=np.int64) * len(slots), np.tile(slots, count)
 
     def candidates_of_one(self, item: Items) -> Slots | None:
         return None  # nothing is looked up, so there is nothing to hurry
 
-    def trace(self, item: Items, k: int) -> tuple[Step, ...]:
+    def trace(self, item: Items, k: int, allowed: Mask | None = None) -> tuple[Step, ...]:
         slots, distances = np.empty(k, np.int64), np.empty(k)
         start = perf_counter_ns()
-        compared = self._scan.nearest(item, k, 1, slots, distances)
+        compared = self._scan.nearest(item, k, 1, slots, distances, allowed)
         microseconds = (perf_counter_ns() - start) / 1e3
         found = int((slots >= 0).sum())
         if not self.bounding:

@@ -89,6 +89,25 @@ class Rows:
         vectors = self.floats[:, : self.width]
         return vectors if self.scale == 1.0 else vectors / np.float32(self.scale)
 
+    def view(self, start: int, stop: int) -> Rows:
+        """These rows as they are now; rows that are appended later are not seen."""
+        rows = Rows(self.width, self.measure, self.limit, self.scale)
+        rows._memory = self._memory[start:stop]
+        rows._count = stop - start
+        return rows
+
+    def taken(self, slots: npt.NDArray[np.int64]) -> Rows:
+        """A copy of some rows, in this order."""
+        rows = Rows(self.width, self.measure, self.limit, self.scale)
+        rows._memory = aligned_rows(len(slots), self._stride)
+        np.take(self.array, slots, axis=0, out=rows._memory)
+        rows._count = len(slots)
+        return rows
+
+    def cut(self, count: int) -> None:
+        """Forget the rows from this one on, which no engine knows yet."""
+        self._count = count
+
     def append(self, items: npt.NDArray[Any]) -> None:
         """Add a batch, or nothing at all.
 

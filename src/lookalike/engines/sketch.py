@@ -19,7 +19,7 @@ from lookalike.engines.projection import Projection, Vectors
 from lookalike.engines.rows import Rows, aligned_rows
 from lookalike.seeds import Purpose, shuffled
 
-__all__ = ["TAIL_WEIGHT", "Sketches", "cells_for", "learn_sketches"]
+__all__ = ["TAIL_WEIGHT", "Sketches", "cells_for", "extended_sketches", "learn_sketches"]
 
 _CELLS_PER_ROOT = 3.3  # of the number of rows: ranking cells costs little, scanning them much
 _CELL_MULTIPLE = 16  # cells are scanned 16 at a time
@@ -28,6 +28,7 @@ _ROUNDS = 6
 _STEPS_IN_SPREAD = 1024.0  # no step is finer than this part of the largest spread
 TAIL_WEIGHT = 0.5  # all of the tail is too much: neighbours have tails that agree in part
 _BLOCK = 16
+_NO_ROW = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +84,39 @@ def learn_sketches(rows: Rows, projection: Projection, seed: int, threads: int) 
     )
     sizes = np.bincount(of_row, minlength=len(cells))
     return Sketches(cells, sketch, starts, blocks, places, sizes)
+
+
+def extended_sketches(
+    old: Sketches, later: Rows, kept: npt.NDArray[np.uint8], projection: Projection, threads: int
+) -> Sketches:
+    """The sketches of the rows that are kept and of later ones, which join the nearest cells."""
+    vectors = projection(later, threads)
+    of_row = np.empty(len(later), np.uint32)
+    old.cells.assign(vectors.y, threads, of_row)
+    cells = len(old.cells)
+    of_place = np.repeat(np.arange(cells), _BLOCK * (old.starts[1:] - old.starts[:-1]))
+    used = old.rows != _NO_ROW
+    used[used] = kept[old.rows[used]] != 0
+    sizes = np.bincount(of_place[used], minlength=cells) + np.bincount(of_row, minlength=cells)
+    starts = np.concatenate([[0], np.cumsum(-(-sizes // _BLOCK))]).astype(np.uint32)
+    blocks = aligned_rows(int(starts[-1]), old.blocks.shape[1])
+    places = np.empty(int(starts[-1]) * _BLOCK, np.uint32)
+    native.extend_blocks(
+        old.starts,
+        old.blocks,
+        old.rows,
+        kept,
+        vectors.y,
+        vectors.tails,
+        old.cells,
+        old.sketch,
+        TAIL_WEIGHT,
+        of_row,
+        starts,
+        blocks,
+        places,
+    )
+    return Sketches(old.cells, old.sketch, starts, blocks, places, sizes)
 
 
 def _learn_cells(

@@ -16,6 +16,7 @@ from lookalike.engines.engine import (
     Engine,
     Found,
     Items,
+    Mask,
     Slots,
 )
 from lookalike.engines.rows import Rows
@@ -56,23 +57,32 @@ class TablesEngine(Engine):
         return self._tables.size_bytes
 
     def nearest(
-        self, items: Items, count: int | None, k: int, threads: int
+        self, items: Items, count: int | None, k: int, threads: int, allowed: Mask | None = None
     ) -> tuple[Slots, Distances]:
         shape = k if count is None else (count, k)
         slots, distances = np.empty(shape, np.int64), np.empty(shape)
-        offsets, candidates = self.candidates(items, threads)
+        offsets, candidates = self.candidates(items, threads, allowed)
         self._verifier.nearest_among(items, offsets, candidates, k, threads, slots, distances)
         return slots, distances
 
     def nearest_of_one(self, item: Items, k: int) -> tuple[Slots, Distances] | None:
         return self._tables.nearest_of_one(self._functions.sampler, self._verifier, item, k)
 
-    def within(self, items: Items, radius: float, threads: int) -> Found:
-        offsets, candidates = self.candidates(items, threads)
+    def within(
+        self, items: Items, radius: float, threads: int, allowed: Mask | None = None
+    ) -> Found:
+        offsets, candidates = self.candidates(items, threads, allowed)
         return Found(*self._verifier.within_among(items, offsets, candidates, radius, threads))
 
-    def candidates(self, items: Items, threads: int) -> tuple[Slots, Slots]:
-        return self._tables.candidates(self._functions.sampler, items, threads)
+    def candidates(
+        self, items: Items, threads: int, allowed: Mask | None = None
+    ) -> tuple[Slots, Slots]:
+        offsets, slots = self._tables.candidates(self._functions.sampler, items, threads)
+        if allowed is None:
+            return offsets, slots
+        kept = allowed[slots] != 0
+        before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
+        return before[offsets], slots[kept]
 
     def candidates_of_one(self, item: Items) -> Slots | None:
         return self._tables.candidates_of_one(self._functions.sampler, item)
@@ -82,12 +92,12 @@ class TablesEngine(Engine):
         offsets, _ = self._tables.buckets(table)
         return np.diff(offsets)
 
-    def trace(self, item: Items, k: int) -> tuple[Step, ...]:
+    def trace(self, item: Items, k: int, allowed: Mask | None = None) -> tuple[Step, ...]:
         bits, tables = self._functions.bits, self._functions.tables
         start = perf_counter_ns()
         self._functions.hash(item.reshape(1, -1))
         hashed = perf_counter_ns()
-        offsets, candidates = self.candidates(item, 1)
+        offsets, candidates = self.candidates(item, 1, allowed)
         looked_up = perf_counter_ns()
         slots, distances = np.empty(k, np.int64), np.empty(k)
         self._verifier.nearest_among(item, offsets, candidates, k, 1, slots, distances)

@@ -1,0 +1,234 @@
+"""The members of an index: which ids it holds, and in which rows they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike import arrays
+from lookalike.errors import InvalidInput
+
+__all__ = [
+    "Ids",
+    "Members",
+    "Where",
+    "new_ids",
+    "refuse_known",
+    "refuse_unknown",
+    "rows_of_known",
+]
+
+Ids = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.uint8]
+Where = npt.ArrayLike | Callable[[Ids], npt.ArrayLike]
+
+_LARGEST_ID = 2**63 - 1
+_NAMED = 3  # ids listed in a message
+
+
+class Members:
+    """Ids and the rows they lie in; a change makes another object.
+
+    Parameters
+    ----------
+    ids : ndarray of int64, shape (rows,), or None
+        The id of each row. None: ids are the numbers of the rows.
+    present : ndarray of uint8, shape (rows,), or None
+        0 for rows whose item was removed or replaced. None: no row was.
+    rows : int
+    next_id : int
+        Larger than any id so far, so that no id is ever given twice.
+    """
+
+    def __init__(
+        self, ids: Ids | None = None, present: Mask | None = None, rows: int = 0, next_id: int = 0
+    ) -> None:
+        self._ids = ids
+        self.present = present
+        self.rows = rows
+        self.next_id = next_id
+        self._count = rows if present is None else int(np.count_nonzero(present))
+        self._sorted: tuple[Ids, Ids] | None = None
+        self.ascending = ids is None or bool((ids[1:] > ids[:-1]).all())
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def are_rows(self) -> bool:
+        """Whether every row is a member whose id is its number."""
+        return self._ids is None and self.present is None
+
+    @property
+    def slots(self) -> Ids:
+        """The rows of all members, ascending."""
+        if self.present is None:
+            return np.arange(self.rows, dtype=np.int64)
+        return np.flatnonzero(self.present)
+
+    @property
+    def ids(self) -> Ids:
+        """All ids, in the order of their rows: that in which they were added."""
+        slots = self.slots
+        return slots if self._ids is None else self._ids[slots]
+
+    def ids_of(self, slots: Ids) -> Ids:
+        """The ids in these rows; -1 stays -1."""
+        if self._ids is None or not slots.size:
+            return slots
+        return np.where(slots >= 0, self._ids[slots], -1)
+
+    def find(self, ids: Ids) -> Ids:
+        """The row of each id, -1 where it is not a member; any shape."""
+        if self._ids is None:
+            inside = (ids >= 0) & (ids < self.rows)
+            slots = np.where(inside, ids, -1)
+            if self.present is not None:
+                slots = np.where(inside & (self.present[slots] != 0), slots, -1)
+            return slots
+        known, rows = self._by_id()
+        if not len(known):
+            return np.full(ids.shape, -1, np.int64)
+        places = np.minimum(np.searchsorted(known, ids), len(known) - 1)
+        return np.where(known[places] == ids, rows[places], -1)
+
+    def added(self, count: int, ids: Ids | None) -> Members:
+        """With so many more rows, which have these ids, or the next ones."""
+        given = np.arange(self.next_id, self.next_id + count, dtype=np.int64)
+        next_id = self.next_id + count
+        if ids is not None:
+            given, next_id = ids, max(self.next_id, int(ids.max(initial=-1)) + 1)
+        rows = self.rows + count
+        if self._ids is None and (given == np.arange(self.rows, rows)).all():
+            all_ids = None
+        else:
+            own = np.arange(self.rows, dtype=np.int64) if self._ids is None else self._ids
+            all_ids = np.concatenate([own, given])
+        present = self.present
+        if present is not None:
+            present = np.concatenate([present, np.ones(count, np.uint8)])
+        return Members(all_ids, present, rows, next_id)
+
+    def without(self, slots: Ids) -> Members:
+        """Without the members in these rows."""
+        if not slots.size:
+            return self
+        present = np.ones(self.rows, np.uint8) if self.present is None else self.present.copy()
+        present[slots] = 0
+        return Members(self._ids, present, self.rows, self.next_id)
+
+    def compacted(self) -> Members:
+        """Of the rows that are left when all others are dropped."""
+        if self.present is None:
+            return self
+        ids = self.ids
+        plain = bool((ids == np.arange(len(ids))).all())
+        return Members(None if plain else ids, None, len(ids), self.next_id)
+
+    def mask(self, where: Where) -> Mask:
+        """The rows of the members that a filter allows, as a byte for each row.
+
+        Parameters
+        ----------
+        where : ndarray of bool, shape (len(index),), array of int, or callable
+            One truth value for each member in the order of ``ids``; or the ids that are allowed;
+            or a function that takes all ids and returns truth values.
+
+        Raises
+        ------
+        InvalidInput
+            When it is neither.
+        """
+        array = arrays.as_array(where(self.ids) if callable(where) else where, "where")
+        mask = np.zeros(self.rows, np.uint8)
+        if array.dtype == np.bool_:
+            if array.shape != (len(self),):
+                raise InvalidInput(
+                    f"where must have one truth value for each of the {len(self)} members; got "
+                    f"shape {array.shape}. The order is that of index.ids."
+                )
+            mask[self.slots[array]] = 1
+            return mask
+        if array.size and array.dtype.kind not in "iu":
+            raise InvalidInput(
+                "where must be truth values, ids, or a function of ids; got dtype "
+                f"{array.dtype}. Compare first: where=values > 3."
+            )
+        slots = self.find(array.astype(np.int64))
+        mask[slots[slots >= 0]] = 1
+        return mask
+
+    def _by_id(self) -> tuple[Ids, Ids]:
+        """Ids ascending, and their rows."""
+        if self._sorted is None:
+            ids, slots = self.ids, self.slots
+            order = np.argsort(ids, kind="stable")
+            self._sorted = ids[order], slots[order]
+        return self._sorted
+
+
+def _checked_ids(ids: npt.ArrayLike, what: str) -> Ids:
+    """Whole numbers that may be ids, or an InvalidInput."""
+    array = arrays.as_array(ids, what)
+    if array.size and array.dtype.kind not in "iu":
+        raise InvalidInput(
+            f"{what} must be whole numbers; got dtype {array.dtype}. Use the ids that add returned."
+        )
+    wrong = array[(array < 0) | (array > _LARGEST_ID)]
+    if wrong.size:
+        raise InvalidInput(
+            f"{what} must be from 0 to 2**63 - 1; got {wrong.size} others, the first "
+            f"{wrong.flat[0]}. Number your items, and keep their names beside."
+        )
+    return array.astype(np.int64)
+
+
+def new_ids(ids: npt.ArrayLike, count: int) -> Ids:
+    """The ids of a batch: as many as items, and each once."""
+    array = _checked_ids(ids, "ids")
+    if array.shape != (count,):
+        raise InvalidInput(
+            f"ids must have shape ({count},), one for each item; got {array.shape}. Pass as many "
+            "ids as items, or none."
+        )
+    unique, times = np.unique(array, return_counts=True)
+    if len(unique) < count:
+        raise InvalidInput(
+            f"ids must differ within a batch; got {_some(unique[times > 1])} more than once. Keep "
+            "the item that you mean."
+        )
+    return array
+
+
+def _some(ids: Ids) -> str:
+    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+    return ", ".join(map(str, ids[:_NAMED].tolist())) + more
+
+
+def refuse_known(ids: Ids) -> None:
+    """Refuse ids that an index has already."""
+    if ids.size:
+        raise InvalidInput(
+            f"ids must be new to the index; got {_some(ids)}, which it holds. Pass replace=True to "
+            "put the new items in their place."
+        )
+
+
+def refuse_unknown(ids: Ids, what: str, members: Members) -> None:
+    """Refuse ids that an index does not have."""
+    if ids.size:
+        holds = f"holds {len(members)} items" if len(members) else "is empty"
+        raise InvalidInput(
+            f"{what} must be in this index, which {holds}; got {ids.size} others, the first "
+            f"{ids.flat[0]}. Use the ids that add returned."
+        )
+
+
+def rows_of_known(members: Members, ids: npt.ArrayLike, what: str) -> Ids:
+    """The rows of ids that must be members, in their shape."""
+    wanted = _checked_ids(ids, what)
+    slots = members.find(wanted)
+    refuse_unknown(wanted[slots < 0], what, members)
+    return slots

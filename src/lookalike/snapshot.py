@@ -1,0 +1,141 @@
+"""One state of an index, which searches see whole while another is being made."""
+
+from __future__ import annotations
+
+from typing import Any, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.engines.engine import Distances, Engine, Found, Items, Mask, Slots
+from lookalike.engines.rows import Rows
+from lookalike.layout import Layout
+from lookalike.members import Members
+from lookalike.planner import Planner
+from lookalike.results import Neighbors, Ranges
+
+__all__ = ["Snapshot"]
+
+_PLAIN = (np.dtype(np.uint8), np.dtype(np.float32))  # batches that the core reads as they are
+
+
+class Snapshot:
+    """What is stored, and how it is searched.
+
+    Parameters
+    ----------
+    layout : Layout
+    rows : Rows
+        A view: rows of later states are not in it.
+    members : Members
+        Of these rows.
+    planner : Planner or None
+        None until the first search.
+
+    Notes
+    -----
+    Only ``planner`` and ``engines`` are ever written, once each, with what follows from the rest.
+    """
+
+    __slots__ = ("engines", "item_shape", "layout", "members", "planner", "rows")
+
+    def __init__(
+        self, layout: Layout, rows: Rows, members: Members, planner: Planner | None = None
+    ) -> None:
+        self.layout = layout
+        self.rows = rows
+        self.members = members
+        self.planner = planner
+        self.item_shape = layout.item_shape
+        self.engines: dict[tuple[int, float | None], Engine] = {}  # by k and recall asked for
+
+    def is_plain(self, query: object) -> TypeGuard[npt.NDArray[Any]]:
+        """Whether a query is one item that the core reads, and checks, as it is."""
+        return (
+            type(query) is np.ndarray
+            and query.shape == self.item_shape
+            and (self.layout.width_bits is None or self.layout.may_be_plain(query))
+        )
+
+    def is_plain_batch(self, query: object) -> TypeGuard[npt.NDArray[Any]]:
+        """Whether a query is a batch that the core reads, and checks, as it is."""
+        return (
+            type(query) is np.ndarray
+            and query.dtype in _PLAIN
+            and query.shape[1:] == self.item_shape
+            and query.flags.c_contiguous
+            and (self.layout.width_bits is None or self.layout.may_be_plain(query))
+        )
+
+    def nearest(
+        self,
+        engine: Engine,
+        items: Items,
+        count: int | None,
+        k: int,
+        threads: int,
+        allowed: Mask | None = None,
+    ) -> Neighbors:
+        """The k nearest members; of those that are allowed, when a filter is given.
+
+        Raises
+        ------
+        ValueError
+            When an item could not be a row.
+        """
+        if self.members.ascending:
+            found = self._slots(engine, items, count, k, threads, allowed)
+            return Neighbors(self.members.ids_of(found[0]), found[1])
+        return self._nearest_by_id(engine, items, count, k, threads, allowed)
+
+    def within(self, found: Found, count: int | None) -> Ranges:
+        """What a search within a radius found, by ids."""
+        ids, distances = self.members.ids_of(found.slots), found.distances
+        if not self.members.ascending:
+            query = np.repeat(np.arange(len(found.offsets) - 1), np.diff(found.offsets))
+            order = np.lexsort((ids, distances, query))
+            ids, distances = ids[order], distances[order]
+        return Ranges(ids, distances, None if count is None else found.offsets)
+
+    def _slots(
+        self,
+        engine: Engine,
+        items: Items,
+        count: int | None,
+        k: int,
+        threads: int,
+        allowed: Mask | None,
+    ) -> tuple[Slots, Distances]:
+        if allowed is None:
+            return engine.nearest(items, count, k, threads, self.members.present)
+        assert self.planner is not None
+        return self.planner.nearest_allowed(items, count, k, threads, allowed)
+
+    def _nearest_by_id(
+        self,
+        engine: Engine,
+        items: Items,
+        count: int | None,
+        k: int,
+        threads: int,
+        allowed: Mask | None,
+    ) -> Neighbors:
+        """The same where ids do not ascend with rows: ties are broken by id, also at the end."""
+        assert self.planner is not None
+        slots, distances = self._slots(engine, items, count, k + 1, threads, allowed)
+        slots, distances = np.atleast_2d(slots), np.atleast_2d(distances)
+        ids = self.members.ids_of(slots)
+        order = np.lexsort((ids, distances))
+        ids = np.take_along_axis(ids, order, 1)[:, :k]
+        tied = np.flatnonzero((distances[:, k - 1] == distances[:, k]) & (slots[:, k] >= 0))
+        flat = items.reshape(-1, self.rows.width)
+        for query in tied:
+            item, radius = flat[query : query + 1], float(distances[query, k - 1])
+            if allowed is None:
+                found = engine.within(item, radius, 1, self.members.present)
+            else:
+                found = self.planner.within_allowed(item, radius, 1, allowed)
+            near = self.within(found, 1)
+            ids[query] = near.ids[:k]
+        distances = distances[:, :k]
+        return Neighbors(ids[0], distances[0]) if count is None else Neighbors(ids, distances)
