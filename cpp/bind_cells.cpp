@@ -313,18 +313,20 @@ void bind_cells(nb::module_& m) {
         .def(
             "nearest_of_one",
             [](const CellsOfArrays& self, nb::handle item, std::size_t k, std::size_t probes,
-               std::size_t candidates) -> nb::object {
+               std::size_t candidates, const MaskArray& allowed) -> nb::object {
                 const std::optional<Items> one =
                     plain_item(item, self.scan->verifier().rows().width);
                 if (!one) return nb::none();
+                const Mask mask = mask_of(allowed, self.scan->verifier().rows().count);
                 const Effort effort = effort_of(probes, candidates);
                 return found_of_one(k, [&](std::int64_t* rows, double* distances) {
-                    self.scan->nearest_of_one(*one, k, effort, nullptr, rows, distances);
+                    self.scan->nearest_of_one(*one, k, effort, mask, rows, distances);
                 });
             },
-            "item"_a, "k"_a, "probes"_a, "candidates"_a,
-            nb::sig("def nearest_of_one(self, item: object, k: int, probes: int, candidates: int) "
-                    "-> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None"),
+            "item"_a, "k"_a, "probes"_a, "candidates"_a, "allowed"_a = nb::none(),
+            nb::sig("def nearest_of_one(self, item: object, k: int, probes: int, candidates: int, "
+                    "allowed: NDArray[numpy.uint8] | None = None) -> tuple[NDArray[numpy.int64], "
+                    "NDArray[numpy.float64]] | None"),
             "Rows and distances of the k nearest; None when the item is not a plain array that "
             "could be a row.")
         .def(

@@ -152,15 +152,18 @@ void bind_exact(nb::module_& m) {
             "The k nearest rows of each query; returns how many rows were compared exactly.")
         .def(
             "nearest_of_one",
-            [](const ScanOfArrays& self, nb::handle item, std::size_t k) -> nb::object {
+            [](const ScanOfArrays& self, nb::handle item, std::size_t k,
+               const MaskArray& allowed) -> nb::object {
                 const std::optional<Items> one = plain_item(item, self.scan.rows().width);
                 if (!one) return nb::none();
+                const Mask mask = mask_of(allowed, self.scan.rows().count);
                 return found_of_one(k, [&](std::int64_t* slots, double* distances) {
-                    self.scan.nearest_of_one(*one, k, nullptr, slots, distances);
+                    self.scan.nearest_of_one(*one, k, mask, slots, distances);
                 });
             },
-            "item"_a, "k"_a,
-            nb::sig("def nearest_of_one(self, item: object, k: int) -> "
+            "item"_a, "k"_a, "allowed"_a = nb::none(),
+            nb::sig("def nearest_of_one(self, item: object, k: int, "
+                    "allowed: NDArray[numpy.uint8] | None = None) -> "
                     "tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None"),
             "Slots and distances of the k nearest rows; None when the item is not a plain array "
             "that could be a row.")

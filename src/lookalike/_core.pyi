@@ -60,7 +60,7 @@ class ExactScan:
         The k nearest rows of each query; returns how many rows were compared exactly.
         """
 
-    def nearest_of_one(self, item: object, k: int) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None:
+    def nearest_of_one(self, item: object, k: int, allowed: NDArray[numpy.uint8] | None = None) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None:
         """
         Slots and distances of the k nearest rows; None when the item is not a plain array that could be a row.
         """
@@ -169,7 +169,7 @@ class CellScan:
     def nearest(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, probes: int, candidates: int, threads: int, rows: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], distances: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> None:
         """The k nearest of the rows that are verified."""
 
-    def nearest_of_one(self, item: object, k: int, probes: int, candidates: int) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None:
+    def nearest_of_one(self, item: object, k: int, probes: int, candidates: int, allowed: NDArray[numpy.uint8] | None = None) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None:
         """
         Rows and distances of the k nearest; None when the item is not a plain array that could be a row.
         """

@@ -312,7 +312,9 @@ class Index:
     def _publish(self, state: Snapshot, threads: int) -> None:
         """Let searches see a state, with the engines that were in use."""
         old = self._state
-        if old is not None and state.planner is not None:
+        # After drift, the next search has to come by where the warning is.
+        warned = self._warned or state.planner is None or not state.planner.has_drifted
+        if old is not None and state.planner is not None and warned:
             for k, recall in list(old.engines):
                 wanted = self._wanted_recall(recall)
                 state.engines[k, recall] = state.planner.engine(k, wanted, threads)
@@ -400,13 +402,14 @@ class Index:
         engine = None if state is None else state.engines.get((k, recall))
         if state is None or engine is None:
             state = self._filled(threads)
+            self._warn_of_drift(_planner_of(state))
             engine = self._engine_for(state, k, recall, threads)
         members = state.members
         allowed = None if where is None else members.mask(where)
-        if allowed is None and members.are_rows and state.is_plain(query):
-            found = engine.nearest_of_one(query, k)
+        if allowed is None and members.ascending and state.is_plain(query):
+            found = engine.nearest_of_one(query, k, members.present)
             if found is not None:  # else the full check finds what is wrong, or converts
-                return Neighbors(*found)
+                return Neighbors(members.ids_of(found[0]), found[1])
         if state.is_plain_batch(query):
             try:
                 return state.nearest(engine, query, len(query), k, threads, allowed)
@@ -451,8 +454,9 @@ class Index:
         """
         radius, threads = arrays.as_radius(radius), _threads(threads)
         wanted = self._wanted_recall(recall)
-        state = self._filled()
+        state = self._filled(threads)
         planner = _planner_of(state)
+        self._warn_of_drift(planner)
         items, count = self._items(state, query)
         if where is None:
             found = planner.within(items, radius, wanted, threads)
@@ -708,8 +712,6 @@ class Index:
             raise _empty_index()
         if state.planner is None:
             state = self._planned(threads)
-        if not self._warned and state.planner is not None and state.planner.has_drifted:
-            self._warn_of_drift(state.planner)
         return state
 
     def _planned(self, threads: int) -> Snapshot:
@@ -726,12 +728,15 @@ class Index:
             return state
 
     def _warn_of_drift(self, planner: Planner) -> None:
+        """Warn once, until it is built again."""
+        if self._warned or not planner.has_drifted:
+            return
         self._warned = True
         warnings.warn(
             "the items of this index have changed so much since it was built that searches cost "
             f"{planner.drift:.1f} times what they should; they keep their recall. Call rebuild().",
             Drifted,
-            stacklevel=4,
+            stacklevel=3,
         )
 
     def _engine_for(self, state: Snapshot, k: int, recall: float | None, threads: int) -> Engine:
@@ -815,6 +820,7 @@ class Index:
                 raise InvalidInput(
                     "search must be given a query or an id; got both. Leave one out."
                 )
+            rows_of_known(members, id, "id")
             query = self.vectors(id)
             if query.ndim != len(self.item_shape or ()):
                 raise InvalidInput(

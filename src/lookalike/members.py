@@ -76,7 +76,9 @@ class Members:
 
     def ids_of(self, slots: Ids) -> Ids:
         """The ids in these rows; -1 stays -1."""
-        if self._ids is None or not slots.size:
+        if self._ids is None:
+            return slots
+        if not len(self._ids):
             return slots
         return np.where(slots >= 0, self._ids[slots], -1)
 
@@ -142,6 +144,8 @@ class Members:
             When it is neither.
         """
         array = arrays.as_array(where(self.ids) if callable(where) else where, "where")
+        if array.dtype == np.bool_ and array.shape == (self.rows,) and self.present is None:
+            return np.ascontiguousarray(array).view(np.uint8)
         mask = np.zeros(self.rows, np.uint8)
         if array.dtype == np.bool_:
             if array.shape != (len(self),):

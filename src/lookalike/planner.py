@@ -18,13 +18,14 @@ from lookalike.dimensions import MOST_DIMENSIONS, best_dimensions
 from lookalike.engines.cells import CellsEngine, CellTables
 from lookalike.engines.engine import Distances, Engine, Found, Items, Mask, Slots
 from lookalike.engines.exact import ExactEngine
+from lookalike.engines.filtered import FilteredRows
 from lookalike.engines.grown import GrownEngine
 from lookalike.engines.projection import Components, learn_components
 from lookalike.engines.rows import Rows
 from lookalike.engines.tables import TablesEngine
 from lookalike.hashing.family import HashFunctions
 from lookalike.metrics import Metric
-from lookalike.recall import FIRST_K, SMALL_SAMPLE, Calibration, Effort, Sample
+from lookalike.recall import FIRST_K, SMALL_SAMPLE, Calibration, Effort, Sample, measure
 
 __all__ = ["CellsPlanner", "Plan", "Planner", "TablesPlanner"]
 
@@ -34,6 +35,7 @@ _PLANNED_K = 10  # what a plan is printed for
 _FEW_LATE, _LATE_SHARE = 256, 256  # rows compared beside cells: so many, or this part of all
 _FEW_UNBOUND, _UNBOUND_SHARE = 1024, 8  # the same for rows without bounds
 _CALIBRATED_SHARE = 32  # when this part has changed, what a search needs is measured again
+_LATE_SAMPLE = 32  # late members that are searched for, to see whether they are found
 _REBUILT_GROWTH = 2  # when there are so many times as many members, all is planned again
 _DRIFT = 2.0  # searches that cost so many times as much as they should call for a rebuild
 _LISTED_SHARE = 4  # a filter that allows less than this part is searched row by row
@@ -107,6 +109,7 @@ class Planner:
         self._exact: Engine | None = None
         self._rows = rows
         self._present: Mask | None = None
+        self._filtered: FilteredRows | None = None  # of the filter used last
         self._planned_for = len(rows)
         self._metric = metric
         self._stored_as = stored_as
@@ -153,7 +156,7 @@ class Planner:
 
     def _follow(self, rows: Rows, present: Mask | None, threads: int) -> None:
         self._exact = None if self._exact is None else self._grown_exact(self._exact, rows)
-        self._rows, self._present = rows, present
+        self._rows, self._present, self._filtered = rows, present, None
         self._exact_ns = exact_cost_ns(rows)
 
     def _grown_exact(self, known: Engine, rows: Rows) -> Engine:
@@ -172,11 +175,12 @@ class Planner:
         self, items: Items, count: int | None, k: int, threads: int, allowed: Mask
     ) -> tuple[Slots, Distances]:
         """The k nearest of the rows that a filter allows: all of them are compared, or bounded."""
-        slots = np.flatnonzero(allowed)
-        if len(slots) * _LISTED_SHARE > len(self._rows):
+        if np.count_nonzero(allowed.view(np.bool_)) * _LISTED_SHARE > len(self._rows):
             return self.exact.nearest(items, count, k, threads, allowed)
-        plain = ExactEngine(self._rows, bounding=False)
-        return plain.nearest_among(items, count, slots, k, threads)
+        filtered = self._filtered
+        if filtered is None or not filtered.is_of(allowed):
+            filtered = self._filtered = FilteredRows(self._rows, allowed)
+        return filtered.nearest(items, count, k, threads)
 
     def within_allowed(self, items: Items, radius: float, threads: int, allowed: Mask) -> Found:
         """All rows within a radius that a filter allows."""
@@ -284,6 +288,7 @@ class CellsPlanner(Planner):
         self._calibrated_rows = self._calibrated_members = len(rows)
         self._first_costs: dict[tuple[int, float], float] = {}
         self._drift = 1.0
+        self._kept_beside = 0  # late rows that did not fit the cells
 
     @property
     def size_bytes(self) -> int:
@@ -308,10 +313,7 @@ class CellsPlanner(Planner):
         asked, self._engines = list(self._engines), {}
         if self.tables is None:
             return
-        encoded = self.tables.count
-        if len(rows) - encoded > max(_FEW_LATE, encoded // _LATE_SHARE):
-            kept = np.ones(encoded, np.uint8) if present is None else present[:encoded]
-            self.tables = self.tables.extended(rows, np.ascontiguousarray(kept), threads)
+        self._encode(asked, threads)
         added = len(rows) - self._calibrated_rows
         removed = self._calibrated_members + added - self.members
         if added + removed > self._calibrated_members // _CALIBRATED_SHARE:
@@ -321,13 +323,52 @@ class CellsPlanner(Planner):
             self.engine(k, recall, threads)
         self._drift = max((self._dearer(*key, threads) for key in asked), default=1.0)
 
+    def _encode(self, asked: list[tuple[int, float]], threads: int) -> None:
+        """Let late rows join cells, unless searches would lose them there.
+
+        Rows unlike those that cells and sketches were learned from stay beside them, where every
+        search compares them.
+        """
+        assert self.tables is not None
+        encoded, late = self.tables.count, len(self._rows) - self.tables.count
+        if late <= max(_FEW_LATE, encoded // _LATE_SHARE, self._kept_beside):
+            return
+        present = self._present
+        kept = np.ones(encoded, np.uint8) if present is None else present[:encoded].copy()
+        tables = self.tables.extended(self._rows, kept, threads)
+        if self._finds(tables, encoded, asked, threads):
+            self.tables, self._kept_beside = tables, 0
+        else:
+            self._kept_beside = 2 * late  # until then, trying again is not worth it
+
+    def _finds(
+        self, tables: CellTables, first: int, asked: list[tuple[int, float]], threads: int
+    ) -> bool:
+        """Whether searches for rows from this one on do not clearly miss what was promised."""
+        late = np.arange(first, len(self._rows))
+        if self._present is not None:
+            late = late[self._present[late] != 0]
+        late = late[:: max(1, len(late) // _LATE_SAMPLE)]
+        items = np.ascontiguousarray(self._rows.vectors[late])
+        plain = ExactEngine(self._rows, bounding=False)
+        for k, recall in asked:
+            effort = self._effort(k, recall, threads)
+            if effort is not None and len(late):
+                cells = CellsEngine(tables, effort.probes, effort.candidates)
+                if measure(cells, plain, items, late, k, threads, self._present).high < recall:
+                    return False
+        return True
+
     def _dearer(self, k: int, recall: float, threads: int) -> float:
         """How many times as much as it should a search costs now."""
         first = self._first_costs.get((k, recall))
         if first is None:
             return 1.0
         effort = self._effort(k, recall, threads)
-        cost = self._exact_ns if effort is None else effort.cost_ns
+        cost = self._exact_ns
+        if effort is not None and self.tables is not None:
+            beside = len(self._rows) - self.tables.count
+            cost = effort.cost_ns + self._exact_ns * beside / len(self._rows)
         return cost / (first * math.sqrt(max(1.0, self.members / self._planned_for)))
 
     @property

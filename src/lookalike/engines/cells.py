@@ -160,8 +160,10 @@ class CellsEngine(Engine):
         )
         return slots, distances
 
-    def nearest_of_one(self, item: Items, k: int) -> tuple[Slots, Distances] | None:
-        return self._scan.nearest_of_one(item, k, self.probes, self.candidates_verified)
+    def nearest_of_one(
+        self, item: Items, k: int, allowed: Mask | None = None
+    ) -> tuple[Slots, Distances] | None:
+        return self._scan.nearest_of_one(item, k, self.probes, self.candidates_verified, allowed)
 
     def within(
         self, items: Items, radius: float, threads: int, allowed: Mask | None = None

@@ -58,7 +58,9 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def nearest_of_one(self, item: Items, k: int) -> tuple[Slots, Distances] | None:
+    def nearest_of_one(
+        self, item: Items, k: int, allowed: Mask | None = None
+    ) -> tuple[Slots, Distances] | None:
         """The same for one item, for the least delay.
 
         Returns

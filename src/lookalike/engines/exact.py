@@ -135,8 +135,10 @@ class ExactEngine(Engine):
             )
         return slots, distances
 
-    def nearest_of_one(self, item: Items, k: int) -> tuple[Slots, Distances] | None:
-        return self._scan.nearest_of_one(item, k)
+    def nearest_of_one(
+        self, item: Items, k: int, allowed: Mask | None = None
+    ) -> tuple[Slots, Distances] | None:
+        return self._scan.nearest_of_one(item, k, allowed)
 
     def within(
         self, items: Items, radius: float, threads: int, allowed: Mask | None = None

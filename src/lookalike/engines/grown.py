@@ -44,9 +44,12 @@ class GrownEngine(Engine):
         near = self.base.nearest(items, count, k, threads, first)
         return self._joined(near, self._tail.nearest(items, count, k, threads, rest), k)
 
-    def nearest_of_one(self, item: Items, k: int) -> tuple[Slots, Distances] | None:
-        near = self.base.nearest_of_one(item, k)
-        late = self._tail.nearest_of_one(item, k)
+    def nearest_of_one(
+        self, item: Items, k: int, allowed: Mask | None = None
+    ) -> tuple[Slots, Distances] | None:
+        first, rest = self._parts(allowed)
+        near = self.base.nearest_of_one(item, k, first)
+        late = self._tail.nearest_of_one(item, k, rest)
         return None if near is None or late is None else self._joined(near, late, k)
 
     def within(

@@ -65,7 +65,11 @@ class TablesEngine(Engine):
         self._verifier.nearest_among(items, offsets, candidates, k, threads, slots, distances)
         return slots, distances
 
-    def nearest_of_one(self, item: Items, k: int) -> tuple[Slots, Distances] | None:
+    def nearest_of_one(
+        self, item: Items, k: int, allowed: Mask | None = None
+    ) -> tuple[Slots, Distances] | None:
+        if allowed is not None:
+            return None
         return self._tables.nearest_of_one(self._functions.sampler, self._verifier, item, k)
 
     def within(
