@@ -69,6 +69,57 @@ def test_with_all_effort_cells_answer_like_exact_search(
     assert (one[0] == exact.nearest(queries, 30, 10, 1)[0][3]).all()
 
 
+@pytest.mark.parametrize("measure", MEASURES)
+def test_removed_rows_are_not_found_and_added_ones_are(cpu_level: str, measure: Measure) -> None:
+    rows = rows_of(measure, 900, 40)
+    allowed = (np.arange(900) % 3 != 0).astype(np.uint8)
+    exact = ExactEngine(rows, bounding=False)
+    queries = queries_of(rows)
+    expected = exact.nearest(queries, 30, 10, 1, allowed)
+    masked = tables_of(rows)
+    grown = tables_of(rows.view(0, 700)).extended(rows, allowed[:700], threads=2)
+    for tables in (masked, grown):
+        engine = CellsEngine(tables, tables.cells, 900)
+        found = engine.nearest(queries, 30, 10, 2, allowed)
+        assert (found[0] == expected[0]).all()
+        assert (found[1] == expected[1]).all()
+        ranks = tables.ranks(queries, expected[0], np.full(30, -1), 1, allowed)
+        assert (ranks[1] <= allowed.sum()).all()
+        few = CellsEngine(tables, 12, 20).candidates(queries[0], 1, allowed)[1]
+        assert 20 <= len(few) <= 21  # rows that are not allowed take no place
+        assert allowed[few].all()
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_extended_blocks_are_those_of_all_rows_at_once(cpu_level: str, measure: Measure) -> None:
+    rows = rows_of(measure, 1500, 40)
+    first = tables_of(rows.view(0, 1000))
+    grown = first.extended(rows, np.ones(1000, np.uint8), threads=1)
+    steps = first
+    for count in (1001, 1020, 1500):
+        steps = steps.extended(rows.view(0, count), np.ones(steps.count, np.uint8), threads=1)
+    assert (steps.sketches.rows == grown.sketches.rows).all()
+    assert (steps.sketches.blocks == grown.sketches.blocks).all()
+    places = grown.sketches.rows
+    assert sorted(places[places != NO_ROW].tolist()) == list(range(1500))
+    codes, norms = decoded(grown)
+    old_codes, old_norms = decoded(first)
+    place = np.argsort(np.where(places == NO_ROW, 10**6, places), kind="stable")[:1000]
+    old = np.argsort(first.sketches.rows, kind="stable")[:1000]
+    assert (codes[place] == old_codes[old]).all()
+    assert (norms[place] == old_norms[old]).all()
+    assert ((norms == 2**30 + 2**28) == (places == NO_ROW)).all()
+
+
+def test_a_row_that_is_in_no_cell_has_no_rank() -> None:
+    rows = rows_of(Measure.float_squares, 600, 20)
+    kept = np.ones(600, np.uint8)
+    kept[5] = 0
+    tables = tables_of(rows).extended(rows, kept, threads=1)
+    ranks = tables.ranks(queries_of(rows)[:1], np.array([[5]]), np.array([5]), 1)
+    assert ranks[0][0, 0] == ranks[1][0, 0] == NO_ROW
+
+
 @pytest.mark.parametrize("measure", [Measure.squared_differences, Measure.float_squares])
 def test_a_search_verifies_as_many_rows_as_it_was_told(cpu_level: str, measure: Measure) -> None:
     rows = rows_of(measure, 3000, 40)
