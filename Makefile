@@ -5,7 +5,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -q
 CORE := pyproject.toml CMakeLists.txt $(wildcard cpp/*)
 CPP := $(wildcard cpp/*.h cpp/*.cpp)
 
-.PHONY: help demo test check bench format stub figures clean
+.PHONY: help demo test soak check bench format stub figures clean
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
@@ -14,6 +14,9 @@ demo: $(VENV)/.demo ## set up, and search the handwritten digits (the main job)
 
 test: $(VENV)/.test ## set up, and run all tests
 	$(VENV)/bin/python -m pytest tests src
+
+soak: $(VENV)/.test ## the tests of threads, for a minute each
+	LOOKALIKE_SOAK_SECONDS=60 $(VENV)/bin/python -m pytest tests/unit/test_changes.py
 
 check: $(VENV)/.check ## format, lint, types, stub of the core, documents
 	$(VENV)/bin/ruff format --check .
@@ -32,6 +35,7 @@ bench: $(VENV)/.bench ## set up, measure what the documents quote, write docs/be
 	  $(VENV)/bin/python benchmarks/engine.py --data fashion-mnist --table --plot && \
 	  $(VENV)/bin/python benchmarks/engine.py --data fashion-mnist-l1 --table && \
 	  $(VENV)/bin/python benchmarks/engine.py --data glove-50 --table --plot && \
+	  $(VENV)/bin/python benchmarks/living.py && \
 	  $(VENV)/bin/python benchmarks/exact.py && \
 	  $(VENV)/bin/python benchmarks/lab.py; } | tee build/benchmarks.md
 	mv build/benchmarks.md docs/benchmarks.md
