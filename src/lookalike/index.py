@@ -404,12 +404,16 @@ class Index:
             state = self._filled(threads)
             self._warn_of_drift(_planner_of(state))
             engine = self._engine_for(state, k, recall, threads)
-        members = state.members
-        allowed = None if where is None else members.mask(where)
-        if allowed is None and members.ascending and state.is_plain(query):
-            found = engine.nearest_of_one(query, k, members.present)
-            if found is not None:  # else the full check finds what is wrong, or converts
-                return Neighbors(members.ids_of(found[0]), found[1])
+        if where is None and state.is_ordered and state.is_plain(query):
+            if state.are_rows:
+                found = engine.nearest_of_one(query, k)
+                if found is not None:  # else the full check finds what is wrong, or converts
+                    return Neighbors(found[0], found[1])
+            else:
+                found = engine.nearest_of_one(query, k, state.present)
+                if found is not None:
+                    return Neighbors(state.members.ids_of(found[0]), found[1])
+        allowed = None if where is None else state.members.mask(where)
         if state.is_plain_batch(query):
             try:
                 return state.nearest(engine, query, len(query), k, threads, allowed)

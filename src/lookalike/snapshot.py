@@ -16,6 +16,7 @@ from lookalike.results import Neighbors, Ranges
 
 __all__ = ["Snapshot"]
 
+_ARRAY = np.ndarray  # looked up once: a search of one item takes microseconds
 _PLAIN = (np.dtype(np.uint8), np.dtype(np.float32))  # batches that the core reads as they are
 
 
@@ -37,7 +38,19 @@ class Snapshot:
     Only ``planner`` and ``engines`` are ever written, once each, with what follows from the rest.
     """
 
-    __slots__ = ("engines", "item_shape", "layout", "members", "planner", "rows")
+    # What every search asks is kept beside what it follows from: one takes microseconds.
+    __slots__ = (
+        "are_rows",
+        "engines",
+        "is_ordered",
+        "item_shape",
+        "layout",
+        "members",
+        "planner",
+        "present",
+        "rows",
+        "width_bits",
+    )
 
     def __init__(
         self, layout: Layout, rows: Rows, members: Members, planner: Planner | None = None
@@ -46,15 +59,17 @@ class Snapshot:
         self.rows = rows
         self.members = members
         self.planner = planner
-        self.item_shape = layout.item_shape
+        self.item_shape, self.width_bits = layout.item_shape, layout.width_bits
+        self.present, self.are_rows = members.present, members.are_rows
+        self.is_ordered = members.ascending
         self.engines: dict[tuple[int, float | None], Engine] = {}  # by k and recall asked for
 
     def is_plain(self, query: object) -> TypeGuard[npt.NDArray[Any]]:
         """Whether a query is one item that the core reads, and checks, as it is."""
         return (
-            type(query) is np.ndarray
+            type(query) is _ARRAY
             and query.shape == self.item_shape
-            and (self.layout.width_bits is None or self.layout.may_be_plain(query))
+            and (self.width_bits is None or self.layout.may_be_plain(query))
         )
 
     def is_plain_batch(self, query: object) -> TypeGuard[npt.NDArray[Any]]:
@@ -64,7 +79,7 @@ class Snapshot:
             and query.dtype in _PLAIN
             and query.shape[1:] == self.item_shape
             and query.flags.c_contiguous
-            and (self.layout.width_bits is None or self.layout.may_be_plain(query))
+            and (self.width_bits is None or self.layout.may_be_plain(query))
         )
 
     def nearest(

@@ -138,6 +138,8 @@ class ExactEngine(Engine):
     def nearest_of_one(
         self, item: Items, k: int, allowed: Mask | None = None
     ) -> tuple[Slots, Distances] | None:
+        if allowed is None:  # an argument less is quicker
+            return self._scan.nearest_of_one(item, k)
         return self._scan.nearest_of_one(item, k, allowed)
 
     def within(
