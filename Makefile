@@ -33,6 +33,7 @@ bench: $(VENV)/.bench ## set up, measure what the documents quote, write docs/be
 	  $(VENV)/bin/python benchmarks/engine.py --data $$data --promise >/dev/null || exit 1; done
 	@{ cat benchmarks/preface.md && \
 	  $(VENV)/bin/python benchmarks/engine.py --data fashion-mnist --table --plot && \
+	  $(VENV)/bin/python benchmarks/engine.py --data fashion-mnist --threads 2 && \
 	  $(VENV)/bin/python benchmarks/engine.py --data fashion-mnist-l1 --table && \
 	  $(VENV)/bin/python benchmarks/engine.py --data glove-50 --table --plot && \
 	  $(VENV)/bin/python benchmarks/living.py && \
