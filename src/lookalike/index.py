@@ -816,33 +816,27 @@ class Index:
         threads: int,
     ) -> Neighbors:
         """Search for more, then drop the excluded ids: by id, never by rank."""
-        members = self._filled(threads).members
+        state = self._filled(threads)
         banned = np.unique(np.empty(0, np.int64) if exclude is None else np.asarray(exclude))
-        rows_of_known(members, banned, "exclude")
+        rows_of_known(state.members, banned, "exclude")
         if id is not None:
             if query is not None:
                 raise InvalidInput(
                     "search must be given a query or an id; got both. Leave one out."
                 )
-            rows_of_known(members, id, "id")
-            query = self.vectors(id)
-            if query.ndim != len(self.item_shape or ()):
+            slot = rows_of_known(state.members, id, "id")
+            if slot.ndim:
                 raise InvalidInput(
-                    f"id must be one member; got an array of shape {np.shape(id)}. For several, "
+                    f"id must be one member; got an array of shape {slot.shape}. For several, "
                     "search their vectors and exclude them one by one."
                 )
+            query = state.rows.vectors[slot].reshape(state.item_shape)
             banned = np.union1d(banned, [id])
-        more = min(k + len(banned), max(len(members), k))
-        hits = self.search(query, more, where=where, recall=recall, threads=threads)
-        ids, distances = np.atleast_2d(hits.ids), np.atleast_2d(hits.distances)
-        allowed = ~np.isin(ids, banned)
-        # A stable sort moves the allowed ones to the front and keeps their order.
-        order = np.argsort(~allowed, axis=1, kind="stable")[:, :k]
-        kept = np.take_along_axis(allowed, order, axis=1)
-        ids = np.where(kept, np.take_along_axis(ids, order, axis=1), -1)
-        distances = np.where(kept, np.take_along_axis(distances, order, axis=1), np.inf)
-        shape = (*hits.ids.shape[:-1], k)
-        return Neighbors(ids.reshape(shape), distances.reshape(shape))
+        more = min(k + len(banned), max(len(state.members), k))
+        engine = self._engine_for(state, more, recall, threads)
+        allowed = None if where is None else state.members.mask(where)
+        items, count = self._items(state, query)
+        return state.nearest(engine, items, count, more, threads, allowed).without(banned, k)
 
 
 def _planner_of(state: Snapshot) -> Planner:

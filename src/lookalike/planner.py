@@ -32,7 +32,7 @@ __all__ = ["CellsPlanner", "Plan", "Planner", "TablesPlanner"]
 _RECALLS = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995)  # tried to explain what was lost
 _RADIUS_K = 100  # neighbours that a search within a radius looks at first
 _PLANNED_K = 10  # what a plan is printed for
-_FEW_LATE, _LATE_SHARE = 256, 256  # rows compared beside cells: so many, or this part of all
+_FEW_LATE, _LATE_SHARE = 256, 512  # rows compared beside cells: so many, or this part of all
 _FEW_UNBOUND, _UNBOUND_SHARE = 1024, 8  # the same for rows without bounds
 _CALIBRATED_SHARE = 32  # when this part has changed, what a search needs is measured again
 _LATE_SAMPLE = 32  # late members that are searched for, to see whether they are found
@@ -367,7 +367,8 @@ class CellsPlanner(Planner):
         effort = self._effort(k, recall, threads)
         cost = self._exact_ns
         if effort is not None and self.tables is not None:
-            beside = len(self._rows) - self.tables.count
+            # Rows that wait for others before they join the cells are no drift.
+            beside = len(self._rows) - self.tables.count if self._kept_beside else 0
             cost = effort.cost_ns + self._exact_ns * beside / len(self._rows)
         return cost / (first * math.sqrt(max(1.0, self.members / self._planned_for)))
 

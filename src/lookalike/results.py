@@ -62,6 +62,18 @@ class Neighbors:
             return f"Neighbors({len(self)} queries, k={self.ids.shape[1]})"
         return f"Neighbors({_pairs(self.ids, self.distances)})"
 
+    def without(self, ids: npt.ArrayLike, k: int) -> Neighbors:
+        """Return the k nearest of these that have none of the given ids."""
+        own, distances = np.atleast_2d(self.ids), np.atleast_2d(self.distances)
+        left = ~np.isin(own, ids)
+        # A stable sort moves those that are left to the front and keeps their order.
+        order = np.argsort(~left, axis=1, kind="stable")[:, :k]
+        kept = np.take_along_axis(left, order, axis=1)
+        own = np.where(kept, np.take_along_axis(own, order, axis=1), -1)
+        distances = np.where(kept, np.take_along_axis(distances, order, axis=1), np.inf)
+        shape = (*self.ids.shape[:-1], own.shape[1])
+        return Neighbors(own.reshape(shape), distances.reshape(shape))
+
     def to_columns(self) -> dict[str, npt.NDArray[Any]]:
         """Return what was found as columns: query, rank (from 1), id, distance."""
         ids, distances = np.atleast_2d(self.ids), np.atleast_2d(self.distances)

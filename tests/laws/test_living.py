@@ -116,6 +116,13 @@ def test_members_unlike_the_others_are_warned_of_once_and_mended_by_rebuilding(
     assert_kept(index, np.concatenate([mixture(2, QUERIES // 2), elsewhere(4, QUERIES // 2)]))
 
 
+def test_members_like_the_others_are_not_warned_of(index: Index) -> None:
+    for item in mixture(3, 300):
+        index.add(item[None])
+        index.search(item)  # warnings are errors here
+    assert index.plan.engine == "cells"
+
+
 def test_an_index_that_has_doubled_is_planned_again(index: Index) -> None:
     before = index.plan.parameters["cells"]
     index.add(mixture(3, COUNT))
