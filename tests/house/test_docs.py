@@ -64,7 +64,11 @@ def test_commands_exist(path: Path) -> None:
     assert words_after("lookalike", path.read_text()) <= known
 
 
-@pytest.mark.parametrize("path", [ROOT / "README.md", ROOT / "docs" / "concepts.md"], ids=ids)
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "README.md", ROOT / "docs" / "concepts.md", ROOT / "docs" / "living-index.md"],
+    ids=ids,
+)
 def test_python_examples_run(path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL)
     assert blocks

@@ -16,6 +16,14 @@ BATCH = Neighbors(np.array([[1, 2], [3, -1]]), np.array([[0.0, 1.0], [2.0, np.in
 FOUND = Ranges(np.array([5, 6, 7]), np.array([0.0, 1.0, 4.0]), np.array([0, 2, 2, 3]))
 
 
+def test_ids_are_left_out_by_id_and_the_rest_moves_up() -> None:
+    hits = Neighbors(np.array([[4, 2, 9], [2, 7, -1]]), np.array([[1.0, 2, 3], [1, 5, np.inf]]))
+    left = hits.without([2], 2)
+    assert left.ids.tolist() == [[4, 9], [7, -1]]
+    assert left.distances.tolist() == [[1, 3], [5, np.inf]]
+    assert hits[1].without([7, 2], 2).ids.tolist() == [-1, -1]
+
+
 def test_pairs_are_plain_python_numbers() -> None:
     for pairs in (list(ONE), list(FOUND[0])):
         for slot, distance in pairs:
