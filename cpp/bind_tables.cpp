@@ -94,6 +94,21 @@ void bind_tables(nb::module_& m) {
             "sampler"_a, "items"_a, "threads"_a,
             "Offsets and rows of the union of each item's buckets, ascending.")
         .def(
+            "candidates_of_codes",
+            [](const BucketTables& self, In<std::uint64_t, nb::ndim<3>> codes,
+               std::size_t threads) {
+                require(codes.shape(0) == self.tables().size() && codes.shape(2) == self.words(),
+                        "codes must have shape (tables, items, words)");
+                Candidates found;
+                {
+                    nb::gil_scoped_release release;
+                    found = self.candidates_of_codes(codes.data(), codes.shape(1), threads);
+                }
+                return std::pair(array_of(std::move(found.offsets)),
+                                 array_of(std::move(found.rows)));
+            },
+            "codes"_a, "threads"_a, "The same for items of which the codes are known.")
+        .def(
             "candidates_of_one",
             [](const BucketTables& self, const BitSampler& sampler, nb::handle item) -> nb::object {
                 const std::optional<Items> one = plain_item(item, sampler.width());

@@ -190,17 +190,16 @@ struct BucketTables::Union {
     std::vector<std::uint32_t> rows;
 };
 
-Candidates BucketTables::candidates(const BitSampler& sampler, const Items& items,
-                                    std::size_t threads) const {
-    const PackedRows packed = packed_rows(items, sampler.limit(), sampler.width());
-    std::vector<std::vector<std::int64_t>> rows(items.count);
+// codes_of(q): where the codes of item q begin, and how far apart they lie from table to table.
+template <typename Codes>
+Candidates BucketTables::unions(std::size_t count, std::size_t threads, Codes codes_of) const {
+    std::vector<std::vector<std::int64_t>> rows(count);
     std::vector<std::optional<Union>> unions(std::max<std::size_t>(threads, 1));
-    run_tasks(items.count, threads, [&](std::size_t q, std::size_t worker) {
+    run_tasks(count, threads, [&](std::size_t q, std::size_t worker) {
         if (!unions[worker]) unions[worker].emplace(count_);
-        std::vector<std::uint64_t> codes(tables_.size() * words_);
-        sampler.code(packed.row(q), codes.data());
+        const auto [codes, apart] = codes_of(q);
         for (std::size_t t = 0; t < tables_.size(); ++t)
-            unions[worker]->add(tables_[t].find(codes.data() + t * words_));
+            unions[worker]->add(tables_[t].find(codes + t * apart));
         rows[q].reserve(unions[worker]->rows.size());
         unions[worker]->drain(std::back_inserter(rows[q]));
     });
@@ -211,6 +210,23 @@ Candidates BucketTables::candidates(const BitSampler& sampler, const Items& item
         candidates.offsets.push_back(std::int64_t(candidates.rows.size()));
     }
     return candidates;
+}
+
+Candidates BucketTables::candidates(const BitSampler& sampler, const Items& items,
+                                    std::size_t threads) const {
+    const PackedRows packed = packed_rows(items, sampler.limit(), sampler.width());
+    return unions(items.count, threads, [&](std::size_t q) {
+        thread_local std::vector<std::uint64_t> codes;
+        codes.resize(tables_.size() * words_);
+        sampler.code(packed.row(q), codes.data());
+        return std::pair(codes.data(), words_);
+    });
+}
+
+Candidates BucketTables::candidates_of_codes(const std::uint64_t* codes, std::size_t count,
+                                             std::size_t threads) const {
+    return unions(count, threads,
+                  [&](std::size_t q) { return std::pair(codes + q * words_, count * words_); });
 }
 
 const std::vector<std::int64_t>& BucketTables::candidates_of_one(const BitSampler& sampler,

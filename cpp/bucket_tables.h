@@ -60,17 +60,24 @@ public:
                  std::size_t words, std::size_t threads);
 
     std::size_t count() const { return count_; }
+    std::size_t words() const { return words_; }
     std::size_t size_bytes() const;
     const std::vector<BucketTable>& tables() const { return tables_; }
 
     // Rows that share a bucket with an item in at least one table.
     Candidates candidates(const BitSampler& sampler, const Items& items, std::size_t threads) const;
+    // The same for items of which the codes are known: (tables, count, words).
+    Candidates candidates_of_codes(const std::uint64_t* codes, std::size_t count,
+                                   std::size_t threads) const;
     // The same for one item, for the least delay: valid until this thread's next call.
     const std::vector<std::int64_t>& candidates_of_one(const BitSampler& sampler,
                                                        const Items& item) const;
 
 private:
     struct Union;
+    template <typename Codes>
+    Candidates unions(std::size_t count, std::size_t threads, Codes codes_of) const;
+
     std::size_t count_, words_;
     std::vector<BucketTable> tables_;
 };

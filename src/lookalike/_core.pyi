@@ -100,6 +100,9 @@ class BucketTables:
     def candidates(self, sampler: BitSampler, items: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], threads: int) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]]:
         """Offsets and rows of the union of each item's buckets, ascending."""
 
+    def candidates_of_codes(self, codes: Annotated[NDArray[numpy.uint64], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], threads: int) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.int64], dict(shape=(None,))]]:
+        """The same for items of which the codes are known."""
+
     def candidates_of_one(self, sampler: BitSampler, item: object) -> NDArray[numpy.int64] | None:
         """
         The rows for one item, ascending; None when it is not a plain array of whole numbers within the limit.

@@ -15,6 +15,8 @@ from lookalike.engines.engine import Engine
 from lookalike.engines.rows import Rows
 from lookalike.errors import Drifted, InvalidInput, NotSupported
 from lookalike.hashing.bit_sampling import BitSampling
+from lookalike.hashing.family import HashFamily
+from lookalike.hashing.hyperplane import Hyperplane
 from lookalike.layout import Layout
 from lookalike.members import (
     Ids,
@@ -35,7 +37,7 @@ from lookalike.snapshot import Snapshot
 __all__ = ["Index"]
 
 _DEFAULT_RECALL = 0.95
-_HASHED = ("l1", "hamming")  # metrics that have hash functions
+_HASHED = ("l1", "cosine", "hamming")  # metrics that have hash functions
 _MOST_THREADS = 1024
 _MOST_HASHED = 65_536  # bits of a code, and tables
 _MOST_PADDED = 100_000  # neighbours that may be asked for although there are fewer items
@@ -57,7 +59,7 @@ class Index:
         together with ``bits`` and ``tables``, which decide it.
     bits, tables : int, optional
         k bits x m tables: classic LSH with the parameters of your choice. Both or neither; for
-        "l1" and "hamming".
+        "l1", "cosine" and "hamming".
     value_range : int, optional
         For "l1" and "l2": items are whole numbers up to this one, at most 255. Otherwise items
         are stored as bytes if those of the first batch are such, and else as float32. Hash
@@ -646,15 +648,15 @@ class Index:
             )
         if self.bits is not None and self.metric not in _HASHED:
             raise NotSupported(
-                f"bits and tables must go with metric 'l1' or 'hamming' in this version; got "
-                f"{self.metric!r}. Leave them out and say a recall."
+                "bits and tables must go with metric 'l1', 'cosine' or 'hamming' in this version; "
+                f"got {self.metric!r}. Leave them out and say a recall."
             )
 
     def _layout_for(self, batch: npt.NDArray[Any]) -> Layout:
         """The layout in which the items so far and this batch can be stored."""
         if self._state is None:
             # Hash functions of tables are drawn for bytes.
-            hashed = 255 if self.bits is not None and self.metric != "hamming" else None
+            hashed = 255 if self.bits is not None and self.metric == "l1" else None
             return Layout.of(batch, self._metric, self.value_range or hashed, self.width_bits)
         layout = self._state.layout
         may_widen = self.value_range is None and self.bits is None and self.width_bits is None
@@ -757,7 +759,10 @@ class Index:
         rows, layout = state.rows, state.layout
         about = rows, self._metric, layout.stored_as
         if self.bits is not None and self.tables is not None:
-            if layout.width_bits is None:
+            family: HashFamily
+            if self.metric == "cosine":
+                family = Hyperplane(rows.width)
+            elif layout.width_bits is None:
                 family = BitSampling(rows.width, layout.value_range)
             else:
                 family = BitSampling(layout.width_bits)

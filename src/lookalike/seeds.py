@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from lookalike.errors import InvalidInput
 
-__all__ = ["Purpose", "integers_below", "resolve_seed", "shuffled"]
+__all__ = ["Purpose", "integers_below", "normals", "resolve_seed", "shuffled"]
 
 _MOST = 2**128  # NumPy's SeedSequence takes more, but a seed should fit a manifest
 
@@ -31,6 +31,7 @@ class Purpose(enum.IntEnum):
     COMPONENTS = 2
     CELLS = 3
     CALIBRATION = 4
+    HYPERPLANES = 5
 
 
 def resolve_seed(seed: int | None) -> int:
@@ -85,6 +86,35 @@ def integers_below(
     raw = np.random.PCG64(sequence).random_raw(count)
     # Multiply and shift (Lemire, "Fast random integer generation in an interval", 2019).
     return (((raw >> np.uint64(32)) * np.uint64(limit)) >> np.uint64(32)).astype(np.int64)
+
+
+def normals(count: int, *, seed: int, purpose: Purpose, stream: int = 0) -> npt.NDArray[np.float32]:
+    """Draw numbers from the normal distribution, in steps of 2**-16 and never zero.
+
+    Parameters
+    ----------
+    count : int
+        How many to draw.
+    seed, purpose, stream
+        Name the stream; equal names give equal numbers on every platform.
+
+    Returns
+    -------
+    ndarray of float32, shape (count,)
+        Mean 0, standard deviation about 8.
+
+    Notes
+    -----
+    Each is the number of ones in 256 random bits, less 128, plus a uniform number in (-1/2, 1/2):
+    whole-number arithmetic, because logarithms and cosines differ between platforms in their last
+    digit. Its distribution function differs from the normal one by less than 0.001.
+    """
+    sequence = np.random.SeedSequence(seed, spawn_key=(int(purpose), stream))
+    raw = np.random.PCG64(sequence).random_raw(5 * count).reshape(count, 5)
+    ones = np.bitwise_count(raw[:, :4]).sum(axis=1, dtype=np.int64) - 128
+    odd = 2 * (raw[:, 4] >> np.uint64(49)).astype(np.int64) + 1  # below 2**16
+    steps: npt.NDArray[np.int64] = (ones << 16) + odd - (1 << 15)
+    return (steps / 65536.0).astype(np.float32)
 
 
 def shuffled(

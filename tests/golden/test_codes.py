@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from lookalike.hashing.bit_sampling import BitSampling
-from lookalike.seeds import Purpose, integers_below
+from lookalike.hashing.hyperplane import Hyperplane
+from lookalike.seeds import Purpose, integers_below, normals
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,7 @@ def test_purposes_keep_their_numbers() -> None:
         "COMPONENTS": 2,
         "CELLS": 3,
         "CALIBRATION": 4,
+        "HYPERPLANES": 5,
     }
 
 
@@ -61,3 +63,17 @@ def test_codes_of_bits_are_the_pinned_ones(cpu_level: str) -> None:
     items = (np.arange(2 * 32) * 37 % 256).reshape(2, 32).astype(np.uint8)
     codes = BitSampling(256).draw(0, tables=2, bits=24).hash(items)
     assert codes[:, :, 0].tolist() == [[0xFC202, 0x8FD0D5], [0xD51F87, 0xFD0F07]]
+
+
+def test_normals_are_the_pinned_ones() -> None:
+    drawn = normals(5, seed=0, purpose=Purpose.HYPERPLANES, stream=1)
+    assert (drawn * 65536).tolist() == [-1015175.0, 584923.0, -68887.0, -501197.0, -690055.0]
+
+
+def test_codes_of_hyperplanes_are_the_pinned_ones(cpu_level: str) -> None:
+    items = (np.arange(3 * 50) * 37 % 101 - 50).reshape(3, 50).astype(np.float32) / 7
+    codes = Hyperplane(50).draw(0, tables=2, bits=40).hash(items)
+    assert codes[:, :, 0].tolist() == [
+        [0xA0FCB25BBE, 0x9B1ADAE280, 0xDB60CA10D],
+        [0xB70A0FA7AB, 0x9ABFF86DA6, 0x69F3C89451],
+    ]

@@ -20,6 +20,7 @@ from lookalike.engines.engine import (
     Slots,
 )
 from lookalike.engines.rows import Rows
+from lookalike.hashing.bit_sampling import BitFunctions
 from lookalike.hashing.family import HashFunctions
 from lookalike.results import Step
 
@@ -47,6 +48,9 @@ class TablesEngine(Engine):
 
     def __init__(self, rows: Rows, functions: HashFunctions, threads: int = 1) -> None:
         self._functions = functions
+        # Tests of bits are compiled together with the look-up; other codes are computed before.
+        self._sampler = functions.sampler if isinstance(functions, BitFunctions) else None
+        self._width = rows.width
         self._count = len(rows)
         self._verifier = rows.scan()
         codes = functions.hash(np.ascontiguousarray(rows.vectors), threads)
@@ -68,9 +72,9 @@ class TablesEngine(Engine):
     def nearest_of_one(
         self, item: Items, k: int, allowed: Mask | None = None
     ) -> tuple[Slots, Distances] | None:
-        if allowed is not None:
+        if allowed is not None or self._sampler is None:
             return None
-        return self._tables.nearest_of_one(self._functions.sampler, self._verifier, item, k)
+        return self._tables.nearest_of_one(self._sampler, self._verifier, item, k)
 
     def within(
         self, items: Items, radius: float, threads: int, allowed: Mask | None = None
@@ -81,7 +85,11 @@ class TablesEngine(Engine):
     def candidates(
         self, items: Items, threads: int, allowed: Mask | None = None
     ) -> tuple[Slots, Slots]:
-        offsets, slots = self._tables.candidates(self._functions.sampler, items, threads)
+        if self._sampler is None:
+            codes = self._functions.hash(items.reshape(-1, self._width), threads)
+            offsets, slots = self._tables.candidates_of_codes(codes, threads)
+        else:
+            offsets, slots = self._tables.candidates(self._sampler, items, threads)
         if allowed is None:
             return offsets, slots
         kept = allowed[slots] != 0
@@ -89,7 +97,9 @@ class TablesEngine(Engine):
         return before[offsets], slots[kept]
 
     def candidates_of_one(self, item: Items) -> Slots | None:
-        return self._tables.candidates_of_one(self._functions.sampler, item)
+        if self._sampler is None:
+            return None
+        return self._tables.candidates_of_one(self._sampler, item)
 
     def bucket_sizes(self, table: int) -> Slots:
         """How many rows each bucket of a table holds."""

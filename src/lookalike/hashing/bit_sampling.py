@@ -19,7 +19,7 @@ from lookalike.errors import InvalidInput
 from lookalike.hashing.family import HashFamily, HashFunctions
 from lookalike.seeds import Purpose, integers_below
 
-__all__ = ["BitSampling", "threshold_functions"]
+__all__ = ["BitFunctions", "BitSampling", "threshold_functions"]
 
 
 class BitSampling(HashFamily):
@@ -55,7 +55,7 @@ class BitSampling(HashFamily):
         """Bits of the whole string that is sampled from."""
         return self.dimension * (self.value_range or 1)
 
-    def draw(self, seed: int, *, tables: int, bits: int) -> HashFunctions:
+    def draw(self, seed: int, *, tables: int, bits: int) -> BitFunctions:
         """Draw bits of the string, uniformly and with replacement."""
         chosen = np.stack(
             [
@@ -100,13 +100,34 @@ class BitSampling(HashFamily):
         return 1.0 - distance / self.string_bits
 
 
+class BitFunctions(HashFunctions):
+    """Drawn tests of single bits.
+
+    Parameters
+    ----------
+    sampler : native.BitSampler
+        The tests, compiled; items are bytes, or whole numbers in a wider dtype.
+    tables, bits : int
+    """
+
+    def __init__(self, sampler: native.BitSampler, tables: int, bits: int) -> None:
+        super().__init__(tables, bits)
+        self.sampler = sampler
+
+    def hash(self, items: npt.NDArray[Any], threads: int = 1) -> npt.NDArray[np.uint64]:
+        """Hash a batch of bytes, or of whole numbers in a wider dtype; see the base."""
+        codes = np.empty((self.tables, len(items), self.words), np.uint64)
+        self.sampler.codes(items, threads, codes)
+        return codes
+
+
 def threshold_functions(
     positions: npt.NDArray[np.integer[Any]],
     thresholds: npt.NDArray[np.integer[Any]],
     *,
     dimension: int,
     value_range: int,
-) -> HashFunctions:
+) -> BitFunctions:
     """Make hash functions from explicit pairs: bit = (item[position] > threshold).
 
     Parameters
@@ -149,10 +170,10 @@ def threshold_functions(
         dimension,
         value_range,
     )
-    return HashFunctions(sampler, tables, bits)
+    return BitFunctions(sampler, tables, bits)
 
 
-def _bit_functions(chosen: npt.NDArray[np.int64], width_bits: int) -> HashFunctions:
+def _bit_functions(chosen: npt.NDArray[np.int64], width_bits: int) -> BitFunctions:
     tables, bits = chosen.shape
     sampler = native.BitSampler(
         (chosen // 8).astype(np.uint32),
@@ -161,4 +182,4 @@ def _bit_functions(chosen: npt.NDArray[np.int64], width_bits: int) -> HashFuncti
         -(-width_bits // 8),
         255,
     )
-    return HashFunctions(sampler, tables, bits)
+    return BitFunctions(sampler, tables, bits)

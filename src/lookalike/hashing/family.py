@@ -8,36 +8,35 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lookalike import native
-
 __all__ = ["HashFamily", "HashFunctions"]
 
 
-class HashFunctions:
+class HashFunctions(ABC):
     """Hash functions drawn from a family: ``tables`` times ``bits`` of them.
 
     Parameters
     ----------
-    sampler : native.BitSampler
-        The drawn functions, compiled.
     tables, bits : int
         One code has ``bits`` bits, and an item has one code per table.
     """
 
-    __slots__ = ("bits", "sampler", "tables")
-
-    def __init__(self, sampler: native.BitSampler, tables: int, bits: int) -> None:
-        self.sampler = sampler
+    def __init__(self, tables: int, bits: int) -> None:
         self.tables = tables
         self.bits = bits
 
+    @property
+    def words(self) -> int:
+        """Words of 64 bits that a code takes."""
+        return -(-self.bits // 64)
+
+    @abstractmethod
     def hash(self, items: npt.NDArray[Any], threads: int = 1) -> npt.NDArray[np.uint64]:
         """Hash a batch.
 
         Parameters
         ----------
         items : ndarray, shape (n, d)
-            Bytes, or whole numbers in a wider dtype.
+            As the family takes them.
         threads : int
             How many to use; the codes do not depend on it.
 
@@ -47,9 +46,6 @@ class HashFunctions:
             Bit j of a code is bit ``j % 64`` of its word ``j // 64``; the unused bits of the
             last word are zero. ``words`` is ``ceil(bits / 64)``.
         """
-        codes = np.empty((self.tables, len(items), self.sampler.words), np.uint64)
-        self.sampler.codes(items, threads, codes)
-        return codes
 
 
 class HashFamily(ABC):
