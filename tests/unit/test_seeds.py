@@ -57,4 +57,5 @@ def test_the_numbers_of_purposes_stay() -> None:
         "COMPONENTS": 2,
         "CELLS": 3,
         "CALIBRATION": 4,
+        "HYPERPLANES": 5,
     }
