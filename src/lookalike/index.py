@@ -415,14 +415,15 @@ class Index:
                 found = engine.nearest_of_one(query, k, state.present)
                 if found is not None:
                     return Neighbors(state.members.ids_of(found[0]), found[1])
-        allowed = None if where is None else state.members.mask(where)
+        if where is not None:
+            engine = _planner_of(state).filtered(state.members.mask(where))
         if state.is_plain_batch(query):
             try:
-                return state.nearest(engine, query, len(query), k, threads, allowed)
+                return state.nearest(engine, query, len(query), k, threads)
             except ValueError:  # the full check says what is wrong
                 pass
         items, count = self._items(state, query)
-        return state.nearest(engine, items, count, k, threads, allowed)
+        return state.nearest(engine, items, count, k, threads)
 
     def within(
         self,
@@ -467,8 +468,8 @@ class Index:
         if where is None:
             found = planner.within(items, radius, wanted, threads)
         else:
-            allowed = state.members.mask(where)
-            found = planner.within_allowed(items, radius, threads, allowed)
+            engine = planner.filtered(state.members.mask(where))
+            found = engine.within(items, radius, threads)
         return state.within(found, count)
 
     def candidates(
@@ -838,10 +839,13 @@ class Index:
             query = state.rows.vectors[slot].reshape(state.item_shape)
             banned = np.union1d(banned, [id])
         more = min(k + len(banned), max(len(state.members), k))
-        engine = self._engine_for(state, more, recall, threads)
-        allowed = None if where is None else state.members.mask(where)
+        engine = (
+            self._engine_for(state, more, recall, threads)
+            if where is None
+            else _planner_of(state).filtered(state.members.mask(where))
+        )
         items, count = self._items(state, query)
-        return state.nearest(engine, items, count, more, threads, allowed).without(banned, k)
+        return state.nearest(engine, items, count, more, threads).without(banned, k)
 
 
 def _planner_of(state: Snapshot) -> Planner:

@@ -16,9 +16,9 @@ import numpy as np
 from lookalike.costs import cells_cost_ns, exact_cost_ns
 from lookalike.dimensions import MOST_DIMENSIONS, best_dimensions
 from lookalike.engines.cells import CellsEngine, CellTables
-from lookalike.engines.engine import Distances, Engine, Found, Items, Mask, Slots
+from lookalike.engines.engine import Engine, Found, Items, Mask
 from lookalike.engines.exact import ExactEngine
-from lookalike.engines.filtered import FilteredRows
+from lookalike.engines.filtered import FilteredEngine
 from lookalike.engines.grown import GrownEngine
 from lookalike.engines.projection import Components, learn_components
 from lookalike.engines.rows import Rows
@@ -38,7 +38,6 @@ _CALIBRATED_SHARE = 32  # when this part has changed, what a search needs is mea
 _LATE_SAMPLE = 32  # late members that are searched for, to see whether they are found
 _REBUILT_GROWTH = 2  # when there are so many times as many members, all is planned again
 _DRIFT = 2.0  # searches that cost so many times as much as they should call for a rebuild
-_LISTED_SHARE = 4  # a filter that allows less than this part is searched row by row
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ class Planner:
         self._exact: Engine | None = None
         self._rows = rows
         self._present: Mask | None = None
-        self._filtered: FilteredRows | None = None  # of the filter used last
+        self._filtered: FilteredEngine | None = None  # of the filter used last
         self._planned_for = len(rows)
         self._metric = metric
         self._stored_as = stored_as
@@ -171,20 +170,12 @@ class Planner:
             return self._make_exact(rows)
         return GrownEngine(base, built, rows)
 
-    def nearest_allowed(
-        self, items: Items, count: int | None, k: int, threads: int, allowed: Mask
-    ) -> tuple[Slots, Distances]:
-        """The k nearest of the rows that a filter allows: all of them are compared, or bounded."""
-        if np.count_nonzero(allowed.view(np.bool_)) * _LISTED_SHARE > len(self._rows):
-            return self.exact.nearest(items, count, k, threads, allowed)
-        filtered = self._filtered
-        if filtered is None or not filtered.is_of(allowed):
-            filtered = self._filtered = FilteredRows(self._rows, allowed)
-        return filtered.nearest(items, count, k, threads)
-
-    def within_allowed(self, items: Items, radius: float, threads: int, allowed: Mask) -> Found:
-        """All rows within a radius that a filter allows."""
-        return self.exact.within(items, radius, threads, allowed)
+    def filtered(self, allowed: Mask) -> Engine:
+        """The engine for the rows that a filter allows, kept until there is another filter."""
+        engine = self._filtered
+        if engine is None or not engine.is_of(allowed):
+            engine = self._filtered = FilteredEngine(self._rows, allowed, lambda: self.exact)
+        return engine
 
     @property
     def size_bytes(self) -> int:

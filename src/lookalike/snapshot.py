@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.engines.engine import Distances, Engine, Found, Items, Mask, Slots
+from lookalike.engines.engine import Engine, Found, Items
 from lookalike.engines.rows import Rows
 from lookalike.layout import Layout
 from lookalike.members import Members
@@ -75,7 +75,7 @@ class Snapshot:
     def is_plain_batch(self, query: object) -> TypeGuard[npt.NDArray[Any]]:
         """Whether a query is a batch that the core reads, and checks, as it is."""
         return (
-            type(query) is np.ndarray
+            type(query) is _ARRAY
             and query.dtype in _PLAIN
             and query.shape[1:] == self.item_shape
             and query.flags.c_contiguous
@@ -83,61 +83,34 @@ class Snapshot:
         )
 
     def nearest(
-        self,
-        engine: Engine,
-        items: Items,
-        count: int | None,
-        k: int,
-        threads: int,
-        allowed: Mask | None = None,
+        self, engine: Engine, items: Items, count: int | None, k: int, threads: int
     ) -> Neighbors:
-        """The k nearest members; of those that are allowed, when a filter is given.
+        """The k nearest members that an engine finds: shape (k,) or (count, k).
 
         Raises
         ------
         ValueError
             When an item could not be a row.
         """
-        if self.members.ascending:
-            found = self._slots(engine, items, count, k, threads, allowed)
-            return Neighbors(self.members.ids_of(found[0]), found[1])
-        return self._nearest_by_id(engine, items, count, k, threads, allowed)
+        if not self.is_ordered:
+            return self._nearest_by_id(engine, items, count, k, threads)
+        slots, distances = engine.nearest(items, count, k, threads, self.present)
+        return Neighbors(self.members.ids_of(slots), distances)
 
     def within(self, found: Found, count: int | None) -> Ranges:
         """What a search within a radius found, by ids."""
         ids, distances = self.members.ids_of(found.slots), found.distances
-        if not self.members.ascending:
+        if not self.is_ordered:
             query = np.repeat(np.arange(len(found.offsets) - 1), np.diff(found.offsets))
             order = np.lexsort((ids, distances, query))
             ids, distances = ids[order], distances[order]
         return Ranges(ids, distances, None if count is None else found.offsets)
 
-    def _slots(
-        self,
-        engine: Engine,
-        items: Items,
-        count: int | None,
-        k: int,
-        threads: int,
-        allowed: Mask | None,
-    ) -> tuple[Slots, Distances]:
-        if allowed is None:
-            return engine.nearest(items, count, k, threads, self.members.present)
-        assert self.planner is not None
-        return self.planner.nearest_allowed(items, count, k, threads, allowed)
-
     def _nearest_by_id(
-        self,
-        engine: Engine,
-        items: Items,
-        count: int | None,
-        k: int,
-        threads: int,
-        allowed: Mask | None,
+        self, engine: Engine, items: Items, count: int | None, k: int, threads: int
     ) -> Neighbors:
         """The same where ids do not ascend with rows: ties are broken by id, also at the end."""
-        assert self.planner is not None
-        slots, distances = self._slots(engine, items, count, k + 1, threads, allowed)
+        slots, distances = engine.nearest(items, count, k + 1, threads, self.present)
         slots, distances = np.atleast_2d(slots), np.atleast_2d(distances)
         ids = self.members.ids_of(slots)
         order = np.lexsort((ids, distances))
@@ -145,12 +118,8 @@ class Snapshot:
         tied = np.flatnonzero((distances[:, k - 1] == distances[:, k]) & (slots[:, k] >= 0))
         flat = items.reshape(-1, self.rows.width)
         for query in tied:
-            item, radius = flat[query : query + 1], float(distances[query, k - 1])
-            if allowed is None:
-                found = engine.within(item, radius, 1, self.members.present)
-            else:
-                found = self.planner.within_allowed(item, radius, 1, allowed)
-            near = self.within(found, 1)
-            ids[query] = near.ids[:k]
+            radius = float(distances[query, k - 1])
+            found = engine.within(flat[query : query + 1], radius, 1, self.present)
+            ids[query] = self.within(found, 1).ids[:k]
         distances = distances[:, :k]
         return Neighbors(ids[0], distances[0]) if count is None else Neighbors(ids, distances)

@@ -11,7 +11,7 @@ import pytest
 
 from lookalike.engines.engine import Engine
 from lookalike.engines.exact import ExactEngine
-from lookalike.engines.filtered import FilteredRows
+from lookalike.engines.filtered import FilteredEngine
 from lookalike.engines.grown import GrownEngine
 from lookalike.engines.rows import Rows
 from lookalike.engines.tables import TablesEngine
@@ -142,19 +142,30 @@ def test_rows_that_are_not_allowed_are_not_there(
         assert (near.slots[near.offsets[q] : near.offsets[q + 1]] == inside).all()
 
 
-@pytest.mark.parametrize("share", [0.0, 0.02, 0.5])
-def test_filtered_rows_are_searched_as_if_alone(vectors: Bytes, share: float) -> None:
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.2, 0.5])
+def test_a_filter_is_searched_the_same_however_often(vectors: Bytes, share: float) -> None:
+    """In place, from a copy, from a copy with bounds; many rows by a mask."""
     rows = rows_of(vectors)
+    exact = ExactEngine(rows, bounding=False)
     allowed = (np.random.default_rng(4).random(len(vectors)) < share).astype(np.uint8)
-    filtered = FilteredRows(rows, allowed)
+    filtered = FilteredEngine(rows, allowed, lambda: exact)
     assert filtered.is_of(allowed.copy())
     assert not filtered.is_of(1 - allowed)
     queries = np.ascontiguousarray(np.tile(vectors[::9], (20, 1)))
-    expected = ExactEngine(rows, bounding=False).nearest(queries, len(queries), 5, 1, allowed)
-    for count in (1, 2, 5, len(queries), len(queries)):  # in place, copied, copied with bounds
-        found = filtered.nearest(queries[:count], count, 5, 1)
-        assert (found[0] == expected[0][:count]).all()
-        assert (found[1] == expected[1][:count]).all()
+    present = (np.random.default_rng(5).random(len(vectors)) < 0.7).astype(np.uint8)
+    for also in (None, present):
+        both = allowed if also is None else allowed & also
+        expected = exact.nearest(queries, len(queries), 5, 1, both)
+        for count in (1, 2, 5, len(queries), len(queries)):
+            found = filtered.nearest(queries[:count], count, 5, 1, also)
+            assert (found[0] == expected[0][:count]).all()
+            assert (found[1] == expected[1][:count]).all()
+        for mine, whole in (
+            (filtered.within(queries[:20], 70, 1, also), exact.within(queries[:20], 70, 1, both)),
+            (filtered.candidates(queries[:3], 1, also), exact.candidates(queries[:3], 1, both)),
+        ):
+            for a, b in zip(mine, whole, strict=True):
+                assert (a == b).all()
 
 
 def test_any_number_of_threads_gives_one_result(

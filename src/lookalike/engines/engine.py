@@ -66,8 +66,8 @@ class Engine(ABC):
         Returns
         -------
         tuple or None
-            None when the core cannot read and check the array by itself; then convert it, and
-            call :meth:`nearest`.
+            None when the core cannot read and check the array by itself, or the engine has
+            nothing to hurry with; then convert it, and call :meth:`nearest`.
         """
 
     @abstractmethod
