@@ -24,7 +24,6 @@ from lookalike.members import (
     Where,
     new_ids,
     refuse_known,
-    refuse_unknown,
     rows_of_known,
 )
 from lookalike.metrics import metric_named
@@ -115,20 +114,19 @@ class Index:
         )
         self.seed = resolve_seed(seed)
         self._state: Snapshot | None = None  # from the first batch on; replaced, never changed
-        self._rows: Rows | None = None  # the same rows, growing
         self._changing = threading.RLock()
         self._warned = False
 
     # ---- what is stored
 
     def __len__(self) -> int:
-        return 0 if self._state is None else len(self._state.members)
+        return len(self._members)
 
     def __contains__(self, id: object) -> bool:
-        whole = isinstance(id, (int, np.integer)) and not isinstance(id, bool)
-        if not whole or self._state is None or not 0 <= int(id) < 2**63:  # type: ignore[call-overload]
+        if isinstance(id, bool) or not isinstance(id, (int, np.integer)):
             return False
-        return bool(self._state.members.find(np.array([int(id)], np.int64))[0] >= 0)  # type: ignore[call-overload]
+        number = int(id)
+        return 0 <= number < 2**63 and bool(self._members.find(np.array([number])) >= 0)
 
     def __repr__(self) -> str:
         state = self._state
@@ -150,7 +148,7 @@ class Index:
     @property
     def ids(self) -> Ids:
         """The ids of all members, in the order in which they were added."""
-        return np.empty(0, np.int64) if self._state is None else self._state.members.ids
+        return self._members.ids
 
     @property
     def plan(self) -> Plan:
@@ -213,23 +211,18 @@ class Index:
                     f"items must be a batch, also when it is one item; got shape {array.shape}. "
                     "Add an axis: items[None]."
                 )
-            members = Members() if self._state is None else self._state.members
+            members = self._members
             own = None if ids is None else new_ids(ids, count)
             if own is not None:
                 slots = members.find(own)
                 if not replace:
                     refuse_known(own[slots >= 0])
                 members = members.without(slots[slots >= 0])
-            stored = layout.rows(array, "items")
             rows = self._rows_of(layout)
             start = len(rows)
-            try:
-                rows.append(stored)
-                members = members.added(count, own)
-                self._change(layout, rows, members, threads)
-            except BaseException:  # also Ctrl-C while the plan follows: the old state stays
-                rows.cut(start)
-                raise
+            rows.append(layout.rows(array, "items"))
+            members = members.added(count, own)
+            self._change(layout, rows, members, threads)
             return members.ids_of(np.arange(start, len(rows), dtype=np.int64))
 
     def remove(self, ids: npt.ArrayLike, *, threads: int = 1) -> None:
@@ -250,15 +243,11 @@ class Index:
         """
         threads = _threads(threads)
         with self._changing:
+            slots = np.unique(rows_of_known(self._members, ids, "ids"))
             state = self._state
-            if state is None:
-                refuse_unknown(np.atleast_1d(np.asarray(ids, np.int64)), "ids", Members())
-                return
-            slots = np.unique(rows_of_known(state.members, ids, "ids"))
-            assert self._rows is not None
-            if len(slots):
+            if state is not None and len(slots):
                 members = state.members.without(slots)
-                self._change(state.layout, self._rows, members, threads)
+                self._change(state.layout, state.store, members, threads)
 
     def rebuild(self, *, threads: int = 1) -> None:
         """Build again from the members: learn, plan and calibrate for what is stored now.
@@ -273,46 +262,37 @@ class Index:
         threads = _threads(threads)
         with self._changing:
             state = self._state
-            if state is None:
-                return
-            self._rebuild(state.layout, state.rows, state.members, threads, state.planner)
+            if state is not None:
+                self._rebuild(state, threads, planned=state.planner is not None)
 
     def _change(self, layout: Layout, rows: Rows, members: Members, threads: int) -> None:
         """Publish another state, with a plan that follows when there was one."""
-        state = self._state
-        seen = rows.view(0, len(rows))
-        planner = None if state is None else state.planner
-        if state is not None and layout.measure != state.layout.measure:
-            planner = None  # all rows are stored anew
-        if planner is not None and len(members):
-            planner = planner.changed(seen, members.present, threads)
-            if planner.outgrown:
-                self._rebuild(layout, seen, members, threads, planner)
+        old = self._state
+        state = Snapshot(layout, rows, members)
+        same_rows = old is not None and layout.measure == old.layout.measure
+        if old is not None and old.planner is not None and same_rows and len(members):
+            state.planner = old.planner.changed(state.rows, members.present, threads)
+            if state.planner.outgrown:
+                self._rebuild(state, threads, planned=True)
                 return
-        else:
-            planner = None
-        self._rows = rows
-        self._publish(Snapshot(layout, seen, members, planner), threads)
-
-    def _rebuild(
-        self,
-        layout: Layout,
-        rows: Rows,
-        members: Members,
-        threads: int,
-        planner: Planner | None,
-    ) -> None:
-        """Publish a state of the same members, learned from them."""
-        kept = rows if members.present is None else rows.taken(members.slots)
-        members = members.compacted()
-        state = Snapshot(layout, kept.view(0, len(kept)), members)
-        if planner is not None and len(members):
-            state.planner = self._built(state, threads)
-        self._rows, self._warned = kept, False
         self._publish(state, threads)
 
+    def _rebuild(self, state: Snapshot, threads: int, *, planned: bool) -> Snapshot:
+        """Publish a state of the same members, planned from them alone."""
+        members = state.members
+        rows = state.store if members.present is None else state.store.taken(members.slots)
+        state = Snapshot(state.layout, rows, members.compacted())
+        if planned and len(members):
+            state.planner = self._built(state, threads)
+        self._warned = False
+        self._publish(state, threads)
+        return state
+
     def _publish(self, state: Snapshot, threads: int) -> None:
-        """Let searches see a state, with the engines that were in use."""
+        """Let searches see a state, with the engines that were in use.
+
+        Nothing of a change lasts before its last line, so that Ctrl-C leaves the old state.
+        """
         old = self._state
         # After drift, the next search has to come by where the warning is.
         warned = self._warned or state.planner is None or not state.planner.has_drifted
@@ -341,10 +321,9 @@ class Index:
             When an id is not in the index.
         """
         state = self._state
+        slots = rows_of_known(self._members if state is None else state.members, ids, "ids")
         if state is None:
-            refuse_unknown(np.atleast_1d(np.asarray(ids, np.int64)), "ids", Members())
             return np.empty((0, 0), np.uint8)
-        slots = rows_of_known(state.members, ids, "ids")
         found: npt.NDArray[Any] = state.rows.vectors[slots]
         return found.reshape(*slots.shape, *state.item_shape)
 
@@ -629,7 +608,7 @@ class Index:
                     "queries must be some hundreds of your own; got none. Pass a batch."
                 )
             calibrated = planner.calibrated(items)
-            self._publish(Snapshot(state.layout, state.rows, state.members, calibrated), threads)
+            self._publish(Snapshot(state.layout, state.store, state.members, calibrated), threads)
 
     # ---- inside
 
@@ -669,13 +648,19 @@ class Index:
             return layout.widened(batch)
         return layout
 
+    @property
+    def _members(self) -> Members:
+        return Members() if self._state is None else self._state.members
+
     def _rows_of(self, layout: Layout) -> Rows:
-        """The rows so far, in this layout."""
-        if self._rows is not None and layout.measure == self._rows.measure:
-            return self._rows
+        """The rows so far, in this layout, to be added to."""
+        state = self._state
+        if state is not None and layout.measure == state.layout.measure:
+            state.store.cut(len(state.rows))  # what a change that was interrupted has left
+            return state.store
         rows = Rows(layout.width, layout.measure, layout.value_range, layout.scale)
-        if self._rows is not None:
-            rows.append(np.ascontiguousarray(self._rows.vectors))
+        if state is not None:
+            rows.append(np.ascontiguousarray(state.rows.vectors))
         return rows
 
     def _items(
@@ -728,9 +713,7 @@ class Index:
             assert state is not None
             if state.planner is None:
                 if state.members.present is not None:  # nothing is learned from what was removed
-                    self._rebuild(state.layout, state.rows, state.members, threads, None)
-                    state = self._state
-                    assert state is not None
+                    state = self._rebuild(state, threads, planned=False)
                 state.planner = self._built(state, threads)
             return state
 

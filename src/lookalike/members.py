@@ -16,7 +16,6 @@ __all__ = [
     "Where",
     "new_ids",
     "refuse_known",
-    "refuse_unknown",
     "rows_of_known",
 ]
 
@@ -77,8 +76,6 @@ class Members:
     def ids_of(self, slots: Ids) -> Ids:
         """The ids in these rows; -1 stays -1."""
         if self._ids is None:
-            return slots
-        if not len(self._ids):
             return slots
         return np.where(slots >= 0, self._ids[slots], -1)
 
@@ -144,15 +141,15 @@ class Members:
             When it is neither.
         """
         array = arrays.as_array(where(self.ids) if callable(where) else where, "where")
-        if array.dtype == np.bool_ and array.shape == (self.rows,) and self.present is None:
-            return np.ascontiguousarray(array).view(np.uint8)
-        mask = np.zeros(self.rows, np.uint8)
         if array.dtype == np.bool_:
             if array.shape != (len(self),):
                 raise InvalidInput(
                     f"where must have one truth value for each of the {len(self)} members; got "
                     f"shape {array.shape}. The order is that of index.ids."
                 )
+            if self.present is None:
+                return np.ascontiguousarray(array).view(np.uint8)
+            mask = np.zeros(self.rows, np.uint8)
             mask[self.slots[array]] = 1
             return mask
         if array.size and array.dtype.kind not in "iu":
@@ -161,6 +158,7 @@ class Members:
                 f"{array.dtype}. Compare first: where=values > 3."
             )
         slots = self.find(array.astype(np.int64))
+        mask = np.zeros(self.rows, np.uint8)
         mask[slots[slots >= 0]] = 1
         return mask
 
@@ -220,19 +218,15 @@ def refuse_known(ids: Ids) -> None:
         )
 
 
-def refuse_unknown(ids: Ids, what: str, members: Members) -> None:
-    """Refuse ids that an index does not have."""
-    if ids.size:
-        holds = f"holds {len(members)} items" if len(members) else "is empty"
-        raise InvalidInput(
-            f"{what} must be in this index, which {holds}; got {ids.size} others, the first "
-            f"{ids.flat[0]}. Use the ids that add returned."
-        )
-
-
 def rows_of_known(members: Members, ids: npt.ArrayLike, what: str) -> Ids:
     """The rows of ids that must be members, in their shape."""
     wanted = _checked_ids(ids, what)
     slots = members.find(wanted)
-    refuse_unknown(wanted[slots < 0], what, members)
+    unknown = wanted[slots < 0]
+    if unknown.size:
+        holds = f"holds {len(members)} items" if len(members) else "is empty"
+        raise InvalidInput(
+            f"{what} must be in this index, which {holds}; got {unknown.size} others, the first "
+            f"{unknown.flat[0]}. Use the ids that add returned."
+        )
     return slots

@@ -26,8 +26,8 @@ class Snapshot:
     Parameters
     ----------
     layout : Layout
-    rows : Rows
-        A view: rows of later states are not in it.
+    store : Rows
+        The rows so far. It grows with later states; ``rows``, those of the members, does not.
     members : Members
         Of these rows.
     planner : Planner or None
@@ -49,14 +49,15 @@ class Snapshot:
         "planner",
         "present",
         "rows",
+        "store",
         "width_bits",
     )
 
     def __init__(
-        self, layout: Layout, rows: Rows, members: Members, planner: Planner | None = None
+        self, layout: Layout, store: Rows, members: Members, planner: Planner | None = None
     ) -> None:
         self.layout = layout
-        self.rows = rows
+        self.store, self.rows = store, store.view(0, members.rows)
         self.members = members
         self.planner = planner
         self.item_shape, self.width_bits = layout.item_shape, layout.width_bits

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from lookalike import Index, InvalidInput
+from lookalike.planner import Planner
 
 Bytes = npt.NDArray[np.uint8]
 Model = dict[int, npt.NDArray[Any]]
@@ -20,6 +21,7 @@ K = 7
 
 SECONDS = float(os.environ.get("LOOKALIKE_SOAK_SECONDS", "3"))  # make soak: 60
 READERS = 8
+EDITS = {"add": 0.3, "own ids": 0.2, "replace": 0.2, "remove": 0.25, "rebuild": 0.05}
 
 KINDS: dict[str, Callable[[], Index]] = {
     "l1": lambda: Index("l1", recall=1.0),
@@ -33,7 +35,7 @@ def edit(index: Index, model: Model, pool: npt.NDArray[Any], seed: int, edits: i
     """Make random edits, searching in between, and the same ones of the model."""
     random = np.random.default_rng(seed)
     for _ in range(edits):
-        kind = random.choice(["add", "own ids", "replace", "remove", "rebuild"], p=_CHANCES)
+        kind = random.choice(list(EDITS), p=list(EDITS.values()))
         count = int(random.choice([1, 3, 40]))
         items = pool[random.integers(0, len(pool), count)]
         known = np.array(sorted(model), np.int64)
@@ -56,9 +58,6 @@ def edit(index: Index, model: Model, pool: npt.NDArray[Any], seed: int, edits: i
         else:
             index.rebuild()
         index.search(pool[0], K)
-
-
-_CHANCES = [0.3, 0.2, 0.2, 0.25, 0.05]
 
 
 def fresh(make: Callable[[], Index], model: Model) -> Index:
@@ -130,6 +129,38 @@ def test_errors_change_nothing(digits: Bytes) -> None:
             wrong()
         assert index.ids.tolist() == [3, 1, 4, 15, 9]
         assert index.search(digits[2], 1).ids.tolist() == [4]
+
+
+@pytest.mark.parametrize("at", ["changed", "engine"])
+def test_an_interrupted_change_is_as_if_it_had_not_been_made(
+    at: str, digits: Bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the plan follows, and while engines are made ready; then changes go on."""
+    index = Index("l1", recall=1.0)
+    index.add(digits[:100])
+    index.search(digits[0], K)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for change in (
+        lambda: index.add(digits[300:350]),
+        lambda: index.add(digits[300:302], [4, 8], replace=True),
+        lambda: index.add(digits[300:450]),  # planned again
+        lambda: index.remove([1, 2]),
+        lambda: index.remove(np.arange(60)),  # rebuilt
+    ):
+        monkeypatch.setattr(Planner, at, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            change()
+        monkeypatch.undo()
+        assert index.ids.tolist() == list(range(100))
+        assert index.search(digits[:100], 1).ids.ravel().tolist() == list(range(100))
+    index.remove([0])
+    assert index.add(digits[200:203]).tolist() == [100, 101, 102]
+    index.rebuild()
+    assert index.search(digits[200:203], 1).ids.ravel().tolist() == [100, 101, 102]
+    assert (index.vectors([50, 101]) == digits[[50, 201]]).all()
 
 
 def test_all_members_may_be_removed_and_others_added(digits: Bytes) -> None:
