@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from lookalike.members import (
 from lookalike.metrics import metric_named
 from lookalike.planner import CellsPlanner, Plan, Planner, TablesPlanner
 from lookalike.recall import Measured, measure
-from lookalike.results import Explanation, Fate, Neighbors, Ranges
+from lookalike.results import Explanation, Neighbors, Ranges
 from lookalike.seeds import Purpose, resolve_seed, shuffled
 from lookalike.snapshot import Snapshot
 
@@ -523,7 +524,9 @@ class Index:
         engine = planner.engine(k, wanted)
         steps = engine.trace(items, k, state.members.present)
         hits = state.nearest(engine, items, None, k, 1)
-        fate = None if slot is None else self._fate(state, items, k, wanted, slot, hits)
+        fate = None
+        if id is not None and slot is not None:
+            fate = replace(planner.fate(items, k, wanted, slot, id in hits.ids), id=int(id))
         return Explanation(str(planner.plan(wanted, k)), len(self), steps, hits, fate)
 
     def measure(
@@ -759,40 +762,6 @@ class Index:
         if not cells_may_pay(rows):
             return Planner(*about, "with so few items exact search costs least")
         return CellsPlanner(*about, self.seed, threads)
-
-    def _fate(
-        self,
-        state: Snapshot,
-        items: npt.NDArray[Any],
-        k: int,
-        recall: float | None,
-        slot: int,
-        hits: Neighbors,
-    ) -> Fate:
-        """What happened to one member in a search."""
-        planner, members = _planner_of(state), state.members
-        member = int(members.ids_of(np.array([slot]))[0])
-        exact = planner.exact.nearest(items, None, len(members), 1, members.present)
-        place = int(np.flatnonzero(exact[0] == slot)[0])
-        distance = float(exact[1][place])
-        if member in hits.ids:
-            return Fate(member, distance, place + 1, "found")
-        if place >= k:
-            return Fate(member, distance, place + 1, "not among the true k nearest")
-        effort = None
-        if isinstance(planner, CellsPlanner) and recall is not None:
-            effort = planner.effort(k, recall)
-        if effort is None or not isinstance(planner, CellsPlanner):
-            return Fate(member, distance, place + 1, "lost in hash: it shares no bucket")
-        cell_rank, estimate_rank = planner.ranks_of(items, slot)
-        if cell_rank > effort.probes:
-            lost = f"lost in hash: its cell is number {cell_rank}, {effort.probes} are probed"
-        else:
-            lost = (
-                f"lost in filter: its estimate is number {estimate_rank}, "
-                f"{effort.candidates} are verified"
-            )
-        return Fate(member, distance, place + 1, lost, planner.recall_that_finds(k, items, slot))
 
     def _search_without(
         self,

@@ -26,6 +26,7 @@ from lookalike.engines.tables import TablesEngine
 from lookalike.hashing.family import HashFunctions
 from lookalike.metrics import Metric
 from lookalike.recall import FIRST_K, SMALL_SAMPLE, Calibration, Effort, Sample, measure
+from lookalike.results import Fate
 
 __all__ = ["CellsPlanner", "Plan", "Planner", "TablesPlanner"]
 
@@ -109,7 +110,9 @@ class Planner:
         self._rows = rows
         self._present: Mask | None = None
         self._filtered: FilteredEngine | None = None  # of the filter used last
-        self._planned_for = len(rows)
+        self._members = self._planned_for = len(rows)  # rows that were not removed
+        # How many times as much as it should, for the number of rows, a search costs.
+        self.drift = 1.0
         self._metric = metric
         self._stored_as = stored_as
         self._reason = reason
@@ -123,25 +126,15 @@ class Planner:
         return self._exact
 
     @property
-    def members(self) -> int:
-        """Rows that were not removed."""
-        return len(self._rows) if self._present is None else int(np.count_nonzero(self._present))
-
-    @property
     def outgrown(self) -> bool:
         """Whether everything should be planned again: twice as many members, or half removed."""
-        return self.members >= _REBUILT_GROWTH * self._planned_for or 2 * self.members < len(
+        return self._members >= _REBUILT_GROWTH * self._planned_for or 2 * self._members < len(
             self._rows
         )
 
     @property
-    def drift(self) -> float:
-        """How many times as much as when it was built a search costs, for its number of rows."""
-        return 1.0
-
-    @property
     def has_drifted(self) -> bool:
-        """Whether that is so much that building again pays."""
+        """Whether searches cost so much more than they should that building again pays."""
         return self.drift > _DRIFT
 
     def changed(self, rows: Rows, present: Mask | None, threads: int = 1) -> Planner:
@@ -156,6 +149,7 @@ class Planner:
     def _follow(self, rows: Rows, present: Mask | None, threads: int) -> None:
         self._exact = None if self._exact is None else self._grown_exact(self._exact, rows)
         self._rows, self._present, self._filtered = rows, present, None
+        self._members = len(rows) if present is None else int(np.count_nonzero(present))
         self._exact_ns = exact_cost_ns(rows)
 
     def _grown_exact(self, known: Engine, rows: Rows) -> Engine:
@@ -176,6 +170,26 @@ class Planner:
         if engine is None or not engine.is_of(allowed):
             engine = self._filtered = FilteredEngine(self._rows, allowed, lambda: self.exact)
         return engine
+
+    def fate(self, items: Items, k: int, recall: float | None, slot: int, found: bool) -> Fate:
+        """What became of one row in a search for one item, which found it or not.
+
+        Its ``id`` is the slot: a planner knows no others.
+        """
+        slots, distances = self.exact.nearest(items, None, self._members, 1, self._present)
+        place = int(np.flatnonzero(slots == slot)[0])
+        fate = Fate(slot, float(distances[place]), place + 1, "found")
+        if found:
+            return fate
+        # Of rows that tie for the last place, a search returns those with the smallest ids.
+        tied = k < len(slots) and distances[k - 1] == distances[k] == distances[place]
+        if place >= k or tied:
+            return replace(fate, what="not among the true k nearest")
+        return self._lost(fate, items, k, recall)
+
+    def _lost(self, fate: Fate, items: Items, k: int, recall: float | None) -> Fate:
+        """The same for one of the true k nearest that was not found."""
+        return replace(fate, what="lost in hash: it shares no bucket")
 
     @property
     def size_bytes(self) -> int:
@@ -268,7 +282,6 @@ class CellsPlanner(Planner):
         self._engines: dict[tuple[int, float], Engine] = {}
         self._sample = Sample(self._borrowed_exact, rows, seed)
         self._sample.extend(SMALL_SAMPLE, FIRST_K, threads)
-        components = learn_components(rows, MOST_DIMENSIONS, seed)
         self.tables: CellTables | None = None
         if len(components) == 0:
             self._reason = "the items do not differ, so that nothing can be learned"
@@ -278,7 +291,6 @@ class CellsPlanner(Planner):
         self._calibration = Calibration(self.tables, self._sample)
         self._calibrated_rows = self._calibrated_members = len(rows)
         self._first_costs: dict[tuple[int, float], float] = {}
-        self._drift = 1.0
         self._kept_beside = 0  # late rows that did not fit the cells
 
     @property
@@ -297,7 +309,7 @@ class CellsPlanner(Planner):
         self._sample = Sample(self._borrowed_exact, self._rows, self._seed, queries, self._present)
         if self.tables is not None:
             self._calibration = Calibration(self.tables, self._sample)
-        self._calibrated_rows, self._calibrated_members = len(self._rows), self.members
+        self._calibrated_rows, self._calibrated_members = len(self._rows), self._members
 
     def _follow(self, rows: Rows, present: Mask | None, threads: int) -> None:
         super()._follow(rows, present, threads)
@@ -306,13 +318,13 @@ class CellsPlanner(Planner):
             return
         self._encode(asked, threads)
         added = len(rows) - self._calibrated_rows
-        removed = self._calibrated_members + added - self.members
+        removed = self._calibrated_members + added - self._members
         if added + removed > self._calibrated_members // _CALIBRATED_SHARE:
             self._calibrate(self._sample.queries)
         # Searches that were asked for before must not wait for what they need.
         for k, recall in asked:
             self.engine(k, recall, threads)
-        self._drift = max((self._dearer(*key, threads) for key in asked), default=1.0)
+        self.drift = max((self._dearer(*key, threads) for key in asked), default=1.0)
 
     def _encode(self, asked: list[tuple[int, float]], threads: int) -> None:
         """Let late rows join cells, unless searches would lose them there.
@@ -361,11 +373,7 @@ class CellsPlanner(Planner):
             # Rows that wait for others before they join the cells are no drift.
             beside = len(self._rows) - self.tables.count if self._kept_beside else 0
             cost = effort.cost_ns + self._exact_ns * beside / len(self._rows)
-        return cost / (first * math.sqrt(max(1.0, self.members / self._planned_for)))
-
-    @property
-    def drift(self) -> float:
-        return 1.0 if self.tables is None else self._drift
+        return cost / (first * math.sqrt(max(1.0, self._members / self._planned_for)))
 
     def engine(self, k: int, recall: float | None, threads: int = 1) -> Engine:
         assert recall is not None
@@ -384,26 +392,32 @@ class CellsPlanner(Planner):
         late = len(self._rows) > tables.count
         return GrownEngine(cells, tables.count, self._rows) if late else cells
 
-    def effort(self, k: int, recall: float, threads: int = 1) -> Effort | None:
-        """The effort in use; None where the search is exact."""
-        return self._effort(k, recall, threads)
+    def _lost(self, fate: Fate, items: Items, k: int, recall: float | None) -> Fate:
+        assert recall is not None
+        effort = self._effort(k, recall, 1)
+        assert effort is not None, "exact search loses nothing"
+        cell_rank, estimate_rank = self._ranks_of(items, fate.id)
+        if cell_rank > effort.probes:
+            what = f"lost in hash: its cell is number {cell_rank}, {effort.probes} are probed"
+        else:
+            what = (
+                f"lost in filter: its estimate is number {estimate_rank}, "
+                f"{effort.candidates} are verified"
+            )
+        enough = (
+            at
+            for at in _RECALLS
+            if (tried := self._effort(k, at, 1)) is None
+            or (cell_rank <= tried.probes and estimate_rank <= tried.candidates)
+        )
+        return replace(fate, what=what, recall=next(enough, 1.0))
 
-    def ranks_of(self, item: Items, slot: int) -> tuple[int, int]:
+    def _ranks_of(self, item: Items, slot: int) -> tuple[int, int]:
         """What finds one row: cells to probe and rows to verify."""
-        if self.tables is None or slot >= self.tables.count:
-            return 0, 0  # compared in any case
+        assert self.tables is not None
         present = None if self._present is None else self._present[: self.tables.count]
         cells, estimates = self.tables.ranks(item, np.array([[slot]]), np.array([-1]), 1, present)
         return int(cells[0, 0]), int(estimates[0, 0])
-
-    def recall_that_finds(self, k: int, item: Items, slot: int) -> float:
-        """The smallest recall, of a few, at which a search would verify this row."""
-        cells, estimates = self.ranks_of(item, slot)
-        for recall in _RECALLS:
-            effort = self._effort(k, recall, 1)
-            if effort is None or (cells <= effort.probes and estimates <= effort.candidates):
-                return recall
-        return 1.0
 
     def plan(self, recall: float | None, k: int = _PLANNED_K, threads: int = 1) -> Plan:
         assert recall is not None
@@ -442,7 +456,7 @@ class CellsPlanner(Planner):
         distances: list[np.ndarray] = [np.empty(0)] * count
         open_queries = np.arange(count)
         k = _RADIUS_K
-        while len(open_queries) and k * 8 < self.members:
+        while len(open_queries) and k * 8 < self._members:
             part = np.ascontiguousarray(items[open_queries])
             engine = self.engine(k, recall, threads)
             found = engine.nearest(part, len(part), k, threads, self._present)
@@ -473,7 +487,7 @@ class CellsPlanner(Planner):
 
     def _effort(self, k: int, recall: float, threads: int) -> Effort | None:
         """The cheapest effort, unless exact search is cheaper still."""
-        if self.tables is None or recall == 1.0 or 4 * k > self.members:
+        if self.tables is None or recall == 1.0 or 4 * k > self._members:
             return None
         effort = self._calibration.effort(k, recall, self._cost_ns, threads)
         return effort if effort is not None and effort.cost_ns < self._exact_ns else None
