@@ -63,7 +63,14 @@ class Neighbors:
         return f"Neighbors({_pairs(self.ids, self.distances)})"
 
     def without(self, ids: npt.ArrayLike, k: int) -> Neighbors:
-        """Return the k nearest of these that have none of the given ids."""
+        """Return the nearest of these that have none of the given ids.
+
+        Parameters
+        ----------
+        ids : array of int
+        k : int
+            At most so many; where fewer are left, id -1 and distance infinity fill up.
+        """
         own, distances = np.atleast_2d(self.ids), np.atleast_2d(self.distances)
         left = ~np.isin(own, ids)
         # A stable sort moves those that are left to the front and keeps their order.

@@ -82,8 +82,7 @@ def integers_below(
     ndarray of int64, shape (count,)
     """
     assert 1 <= limit <= 2**32
-    sequence = np.random.SeedSequence(seed, spawn_key=(int(purpose), stream))
-    raw = np.random.PCG64(sequence).random_raw(count)
+    raw = _words(count, seed, purpose, stream)
     # Multiply and shift (Lemire, "Fast random integer generation in an interval", 2019).
     return (((raw >> np.uint64(32)) * np.uint64(limit)) >> np.uint64(32)).astype(np.int64)
 
@@ -109,8 +108,7 @@ def normals(count: int, *, seed: int, purpose: Purpose, stream: int = 0) -> npt.
     whole-number arithmetic, because logarithms and cosines differ between platforms in their last
     digit. Its distribution function differs from the normal one by less than 0.001.
     """
-    sequence = np.random.SeedSequence(seed, spawn_key=(int(purpose), stream))
-    raw = np.random.PCG64(sequence).random_raw(5 * count).reshape(count, 5)
+    raw = _words(5 * count, seed, purpose, stream).reshape(count, 5)
     ones = np.bitwise_count(raw[:, :4]).sum(axis=1, dtype=np.int64) - 128
     odd = 2 * (raw[:, 4] >> np.uint64(49)).astype(np.int64) + 1  # below 2**16
     steps: npt.NDArray[np.int64] = (ones << 16) + odd - (1 << 15)
@@ -133,6 +131,10 @@ def shuffled(
     -------
     ndarray of int64, shape (min(limit, most),)
     """
+    return np.argsort(_words(limit, seed, purpose, stream), kind="stable")[:most]
+
+
+def _words(count: int, seed: int, purpose: Purpose, stream: int) -> npt.NDArray[np.uint64]:
+    """Random words of 64 bits from the stream of this name."""
     sequence = np.random.SeedSequence(seed, spawn_key=(int(purpose), stream))
-    raw = np.random.PCG64(sequence).random_raw(limit)
-    return np.argsort(raw, kind="stable")[:most]
+    return np.random.PCG64(sequence).random_raw(count)

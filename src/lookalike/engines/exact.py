@@ -42,7 +42,7 @@ _REACH = 6.0  # spreads of the first direction that fit an int16 of such a row
 _MOST_STEPS = 2047
 _SAMPLE = 32  # rows used as queries to count what bounding saves
 _SAMPLE_K = 10
-_MOST_TILED = 1 << 20
+_MOST_TILED = 1 << 20  # slots listed at once for searches among a few rows
 _READ_PENALTY = 2.0  # a row read alone costs about twice its bytes in a stream
 
 
