@@ -12,6 +12,7 @@ namespace {
 using FloatArray = In<float, nb::ndim<1>>;
 using FloatMatrix = In<float, nb::ndim<2>>;
 using Slots = In<std::uint32_t, nb::ndim<1>>;
+using WidenedArray = std::optional<Out<std::uint8_t, nb::ndim<1>>>;
 
 ProjectionOfArrays project_floats(FloatArray mean, FloatMatrix matrix) {
     const std::size_t width = matrix.shape(0), outputs = matrix.shape(1);
@@ -96,9 +97,35 @@ CellsOfArrays make_cell_scan(const ScanOfArrays& verifier, const ProjectionOfArr
             std::move(rows), std::move(blocks), std::move(scan)};
 }
 
-Effort effort_of(std::size_t probes, std::size_t candidates) {
-    require(probes > 0 && candidates > 0, "a search needs probes and candidates");
-    return {probes, candidates};
+using Counts = In<std::int64_t, nb::ndim<2>>;
+
+// usual, wide: (regions, 2), probes and candidates of each region.
+Efforts make_efforts(const In<std::uint8_t, nb::ndim<1>>& regions, const Counts& usual,
+                     const Counts& wide, std::pair<float, float> nearest,
+                     std::pair<float, float> tail) {
+    const std::size_t count = usual.shape(0);
+    require(usual.shape(1) == 2 && wide.shape(0) == count && wide.shape(1) == 2,
+            "efforts must have shape (regions, 2)");
+    Efforts efforts;
+    for (std::size_t c = 0; c < regions.size(); ++c)
+        require(regions(c) < count, "there is no such region");
+    efforts.regions.assign(regions.data(), regions.data() + regions.size());
+    const auto effort_of = [](const Counts& counts, std::size_t region) {
+        require(counts(region, 0) > 0 && counts(region, 1) > 0,
+                "a search needs probes and candidates");
+        return Effort{std::size_t(counts(region, 0)), std::size_t(counts(region, 1))};
+    };
+    for (std::size_t r = 0; r < count; ++r) {
+        efforts.usual.push_back(effort_of(usual, r));
+        efforts.wide.push_back(effort_of(wide, r));
+    }
+    efforts.least = {nearest.first, tail.first};
+    efforts.most = {nearest.second, tail.second};
+    return efforts;
+}
+
+void check_efforts(const Efforts& efforts, const CellsOfArrays& cells) {
+    require(efforts.regions.size() == cells.cells->size(), "efforts are of other cells");
 }
 
 void check_vectors(const FloatMatrix& y, const FloatArray& tails, const Cells& cells,
@@ -284,6 +311,14 @@ void bind_sketch(nb::module_& m) {
 void bind_cells(nb::module_& m) {
     bind_projection(m);
     bind_sketch(m);
+    nb::class_<Efforts>(m, "Efforts")
+        .def(
+            "__init__",
+            [](Efforts* self, const In<std::uint8_t, nb::ndim<1>>& regions, const Counts& usual,
+               const Counts& wide, std::pair<float, float> nearest, std::pair<float, float> tail) {
+                new (self) Efforts(make_efforts(regions, usual, wide, nearest, tail));
+            },
+            "regions"_a, "usual"_a, "wide"_a, "nearest"_a, "tail"_a);
     nb::class_<CellsOfArrays>(m, "CellScan")
         .def(
             "__init__",
@@ -298,80 +333,88 @@ void bind_cells(nb::module_& m) {
         .def(
             "nearest",
             [](const CellsOfArrays& self, const AnyArray& queries, std::size_t k,
-               std::size_t probes, std::size_t candidates, std::size_t threads,
-               Out<std::int64_t> rows, Out<double> distances, const MaskArray& allowed) {
+               const Efforts& efforts, std::size_t threads, Out<std::int64_t> rows,
+               Out<double> distances, const MaskArray& allowed, const WidenedArray& widened) {
                 const Items items = items_of(queries, self.scan->verifier().rows().width);
                 const Mask mask = mask_of(allowed, self.scan->verifier().rows().count);
-                const Effort effort = effort_of(probes, candidates);
-                require(rows.size() == items.count * k && distances.size() == rows.size(),
+                check_efforts(efforts, self);
+                require(rows.size() == items.count * k && distances.size() == rows.size() &&
+                            (!widened || widened->size() == items.count),
                         "results need k places a query");
                 nb::gil_scoped_release release;
-                self.scan->nearest(items, k, effort, mask, threads, rows.data(), distances.data());
+                self.scan->nearest(items, k, efforts, mask, threads, rows.data(), distances.data(),
+                                   widened ? widened->data() : nullptr);
             },
-            "queries"_a, "k"_a, "probes"_a, "candidates"_a, "threads"_a, "rows"_a, "distances"_a,
-            "allowed"_a = nb::none(), "The k nearest of the rows that are verified.")
+            "queries"_a, "k"_a, "efforts"_a, "threads"_a, "rows"_a, "distances"_a,
+            "allowed"_a = nb::none(), "widened"_a = nb::none(),
+            "The k nearest of the rows that are verified.")
         .def(
             "nearest_of_one",
-            [](const CellsOfArrays& self, nb::handle item, std::size_t k, std::size_t probes,
-               std::size_t candidates, const MaskArray& allowed) -> nb::object {
+            [](const CellsOfArrays& self, nb::handle item, std::size_t k, const Efforts& efforts,
+               const MaskArray& allowed) -> nb::object {
                 const std::optional<Items> one =
                     plain_item(item, self.scan->verifier().rows().width);
                 if (!one) return nb::none();
                 const Mask mask = mask_of(allowed, self.scan->verifier().rows().count);
-                const Effort effort = effort_of(probes, candidates);
+                check_efforts(efforts, self);
                 return found_of_one(k, [&](std::int64_t* rows, double* distances) {
-                    self.scan->nearest_of_one(*one, k, effort, mask, rows, distances);
+                    return self.scan->nearest_of_one(*one, k, efforts, mask, rows, distances);
                 });
             },
-            "item"_a, "k"_a, "probes"_a, "candidates"_a, "allowed"_a = nb::none(),
-            nb::sig("def nearest_of_one(self, item: object, k: int, probes: int, candidates: int, "
+            "item"_a, "k"_a, "efforts"_a, "allowed"_a = nb::none(),
+            nb::sig("def nearest_of_one(self, item: object, k: int, efforts: Efforts, "
                     "allowed: NDArray[numpy.uint8] | None = None) -> tuple[NDArray[numpy.int64], "
-                    "NDArray[numpy.float64]] | None"),
-            "Rows and distances of the k nearest; None when the item is not a plain array that "
+                    "NDArray[numpy.float64], bool] | None"),
+            "Rows and distances of the k nearest, and whether the effort was wide; None when the "
+            "item is not a plain array that "
             "could be a row.")
         .def(
             "trace",
-            [](const CellsOfArrays& self, const AnyArray& item, std::size_t k, std::size_t probes,
-               std::size_t candidates, const MaskArray& allowed) {
+            [](const CellsOfArrays& self, const AnyArray& item, std::size_t k,
+               const Efforts& efforts, const MaskArray& allowed) {
                 const Items one = items_of(item, self.scan->verifier().rows().width);
                 const Mask mask = mask_of(allowed, self.scan->verifier().rows().count);
                 require(one.count == 1, "a trace is of one item");
+                check_efforts(efforts, self);
                 std::vector<std::int64_t> rows(k);
                 std::vector<double> distances(k);
                 CellTrace trace;
-                self.scan->nearest_of_one(one, k, effort_of(probes, candidates), mask, rows.data(),
-                                          distances.data(), &trace);
-                return std::tuple(trace.scanned, trace.verified, trace.hash_us, trace.filter_us,
-                                  trace.verify_us);
+                self.scan->nearest_of_one(one, k, efforts, mask, rows.data(), distances.data(),
+                                          &trace);
+                return std::tuple(trace.probes, trace.scanned, trace.verified, trace.hash_us,
+                                  trace.filter_us, trace.verify_us);
             },
-            "item"_a, "k"_a, "probes"_a, "candidates"_a, "allowed"_a = nb::none(),
-            "Search for one item: rows scanned and verified, microseconds to hash, filter, verify.")
+            "item"_a, "k"_a, "efforts"_a, "allowed"_a = nb::none(),
+            "Search for one item: cells and rows scanned, rows verified, microseconds to hash, "
+            "filter, verify.")
         .def(
             "candidates",
-            [](const CellsOfArrays& self, const AnyArray& item, std::size_t probes,
-               std::size_t candidates, const MaskArray& allowed) {
+            [](const CellsOfArrays& self, const AnyArray& item, const Efforts& efforts,
+               const MaskArray& allowed) {
                 const Items one = items_of(item, self.scan->verifier().rows().width);
                 const Mask mask = mask_of(allowed, self.scan->verifier().rows().count);
                 require(one.count == 1, "candidates are of one item");
-                const std::vector<std::uint32_t> rows =
-                    self.scan->candidates(one, effort_of(probes, candidates), mask);
+                check_efforts(efforts, self);
+                const std::vector<std::uint32_t> rows = self.scan->candidates(one, efforts, mask);
                 return array_of(std::vector<std::int64_t>(rows.begin(), rows.end()));
             },
-            "item"_a, "probes"_a, "candidates"_a, "allowed"_a = nb::none(),
+            "item"_a, "efforts"_a, "allowed"_a = nb::none(),
             "The rows that would be verified, ascending.")
         .def(
             "ranks",
             [](const CellsOfArrays& self, const AnyArray& queries,
                const In<std::int64_t, nb::ndim<2>>& wanted,
                const In<std::int64_t, nb::ndim<1>>& excluded, std::size_t threads,
-               Out<std::uint32_t, nb::ndim<3>> ranks, const MaskArray& allowed) {
+               Out<std::uint32_t, nb::ndim<3>> ranks, Out<std::uint32_t, nb::ndim<1>> cells,
+               Out<float, nb::ndim<2>> signs, const MaskArray& allowed) {
                 const Mask mask = mask_of(allowed, self.scan->verifier().rows().count);
                 const Items items = items_of(queries, self.scan->verifier().rows().width);
                 const std::size_t count = wanted.shape(1);
                 const auto rows = std::int64_t(self.scan->verifier().rows().count);
                 require(wanted.shape(0) == items.count && excluded.size() == items.count &&
                             ranks.shape(0) == items.count && ranks.shape(1) == count &&
-                            ranks.shape(2) == 2,
+                            ranks.shape(2) == 2 && cells.size() == items.count &&
+                            signs.shape(0) == items.count && signs.shape(1) == 2,
                         "ranks do not fit the queries");
                 for (std::size_t i = 0; i < wanted.size(); ++i)
                     require(wanted.data()[i] < rows, "a wanted row is not in this index");
@@ -379,11 +422,19 @@ void bind_cells(nb::module_& m) {
                     require(excluded(q) < rows, "an excluded row is not in this index");
                 static_assert(sizeof(Ranks) == 2 * sizeof(std::uint32_t));
                 nb::gil_scoped_release release;
+                std::vector<Sighting> sightings(items.count);
                 self.scan->ranks(items, wanted.data(), count, excluded.data(), mask, threads,
-                                 reinterpret_cast<Ranks*>(ranks.data()));
+                                 reinterpret_cast<Ranks*>(ranks.data()), sightings.data());
+                for (std::size_t q = 0; q < items.count; ++q) {
+                    cells(q) = sightings[q].cell;
+                    signs(q, 0) = sightings[q].signs.nearest;
+                    signs(q, 1) = sightings[q].signs.tail;
+                }
             },
-            "queries"_a, "wanted"_a, "excluded"_a, "threads"_a, "ranks"_a, "allowed"_a = nb::none(),
-            "For each wanted row (negative: none) the rank of its cell and of its estimate.");
+            "queries"_a, "wanted"_a, "excluded"_a, "threads"_a, "ranks"_a, "cells"_a, "signs"_a,
+            "allowed"_a = nb::none(),
+            "For each wanted row (negative: none) the rank of its cell and of its estimate; for "
+            "each query the cell that ranks first, its distance and the query's tail.");
 }
 
 }  // namespace lookalike

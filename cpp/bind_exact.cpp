@@ -159,13 +159,15 @@ void bind_exact(nb::module_& m) {
                 const Mask mask = mask_of(allowed, self.scan.rows().count);
                 return found_of_one(k, [&](std::int64_t* slots, double* distances) {
                     self.scan.nearest_of_one(*one, k, mask, slots, distances);
+                    return false;
                 });
             },
             "item"_a, "k"_a, "allowed"_a = nb::none(),
             nb::sig("def nearest_of_one(self, item: object, k: int, "
                     "allowed: NDArray[numpy.uint8] | None = None) -> "
-                    "tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None"),
-            "Slots and distances of the k nearest rows; None when the item is not a plain array "
+                    "tuple[NDArray[numpy.int64], NDArray[numpy.float64], bool] | None"),
+            "Slots and distances of the k nearest rows, and False; None when the item is not a "
+            "plain array "
             "that could be a row.")
         .def(
             "nearest_among",

@@ -142,12 +142,13 @@ void bind_tables(nb::module_& m) {
                     const std::vector<std::int64_t>& rows = self.candidates_of_one(sampler, *one);
                     const std::int64_t offsets[] = {0, std::int64_t(rows.size())};
                     scan.scan.nearest_among(*one, offsets, rows.data(), k, 1, slots, distances);
+                    return false;
                 });
             },
             "sampler"_a, "scan"_a, "item"_a, "k"_a,
             nb::sig("def nearest_of_one(self, sampler: BitSampler, scan: ExactScan, item: object, "
-                    "k: int) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None"),
-            "The k nearest candidates of one item; None as above.");
+                    "k: int) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64], bool] | None"),
+            "The k nearest candidates of one item, and False; None as above.");
 }
 
 }  // namespace lookalike

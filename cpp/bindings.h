@@ -68,18 +68,19 @@ Array<T> array_of(std::vector<T>&& values) {
     return Array<T>(data, {size}, owner);
 }
 
-// Calls search(rows, distances) without the GIL; a tuple of k of each, or None when the item is
-// refused. One native call with the least overhead.
+// Calls search(rows, distances), which returns whether it was widened, without the GIL; a tuple of
+// k of each and that, or None when the item is refused. One native call with the least overhead.
 template <typename Search>
 nb::object found_of_one(std::size_t k, Search search) {
     const nb::object ids = new_ids(k), distances = new_distances(k);
+    bool widened;
     try {
         nb::gil_scoped_release release;
-        search(ids_of(ids), distances_of(distances));
+        widened = search(ids_of(ids), distances_of(distances));
     } catch (const std::invalid_argument&) {
         return nb::none();
     }
-    return nb::make_tuple(ids, distances);
+    return nb::make_tuple(ids, distances, widened);
 }
 
 // What reads arrays, and the arrays, kept alive with it.

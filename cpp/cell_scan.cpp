@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t queries_together = 16;  // that a task answers
 constexpr std::size_t scanned_in_order = 16;  // nearest cells that are sorted
+constexpr std::size_t more_probes = 4;        // times as many, when too few rows were found
 constexpr std::size_t lines_ahead = 16;       // cache lines of the next cell asked for early
 
 using Clock = std::chrono::steady_clock;
@@ -52,6 +53,18 @@ float float_of(std::uint32_t bits) {
     return value;
 }
 
+// The mean as the kernels want a row; that of bytes is rounded.
+std::vector<std::uint8_t> mean_row(const Projection& projection, std::size_t stride) {
+    std::vector<std::uint8_t> row(stride);
+    if (!projection.bytes) {
+        std::memcpy(row.data(), projection.mean, projection.width * sizeof(float));
+        return row;
+    }
+    for (std::size_t j = 0; j < projection.width; ++j)
+        row[j] = std::uint8_t(std::clamp(std::lround(projection.mean[j]), 0l, 255l));
+    return row;
+}
+
 }  // namespace
 
 // Memory of one search, used again by the next.
@@ -64,6 +77,7 @@ struct CellScan::Scratch {
     std::vector<std::uint32_t> estimates, slots;
     std::size_t kept = 0;
     std::size_t scanned = 0;
+    bool widened = false;
     Mask allowed = nullptr;
 };
 
@@ -77,8 +91,7 @@ CellScan::CellScan(Verifier verifier, Projection projection, const Cells& cells,
     if (projection.outputs < sketch_.dimensions() || cells.dimensions() != sketch_.dimensions() ||
         projection.width != verifier.rows().width)
         throw std::invalid_argument("projection, cells and sketch do not belong together");
-    for (std::size_t c = 0; c < cells.size(); ++c)
-        largest_ = std::max<std::size_t>(largest_, blocks.starts[c + 1] - blocks.starts[c]);
+    mean_ = mean_row(projection, verifier.rows().stride);
 }
 
 void CellScan::code(const Query& query, Scratch& scratch) const {
@@ -89,6 +102,21 @@ void CellScan::code(const Query& query, Scratch& scratch) const {
     scratch.cell_distances.resize(cells_.padded_size());
     scratch.positions.resize(std::max(scratch.positions.size(), cells_.padded_size() + 16));
     cells_.rank(scratch.cell_query, scratch.cell_distances.data());
+}
+
+std::uint32_t CellScan::first_cell(const Scratch& scratch) const {
+    return std::uint32_t(kernels().least(scratch.cell_distances.data(), cells_.size()));
+}
+
+// What the sketches do not see of a query. Roughly, and in a kernel: it decides nothing exact.
+float CellScan::tail(const Query& query, const Scratch& scratch) const {
+    std::uint32_t whole;
+    const auto distances =
+        projection_.bytes ? kernels().squared_differences : kernels().float_squares;
+    distances(mean_.data(), verifier_.rows().stride, 1, query.row, &whole);
+    float seen = 0;
+    for (std::size_t j = 0; j < sketch_.dimensions(); ++j) seen += scratch.y[j] * scratch.y[j];
+    return std::max(0.0f, (projection_.bytes ? float(whole) : float_of(whole)) - seen);
 }
 
 // The cells that rank first, ties by number. The nearest few of them come first, in the order of
@@ -112,6 +140,29 @@ void CellScan::choose_cells(std::size_t probes, Scratch& scratch) const {
     std::partial_sort(scratch.probed.begin(), scratch.probed.begin() + std::ptrdiff_t(few),
                       scratch.probed.end());
     scratch.nearest = float_of(key_distance(scratch.probed[0]));
+}
+
+// Chooses the cells to scan with the effort that the query's region asks for, or with the wide one
+// when the query is unlike those that efforts were measured on. Returns the rows to verify.
+std::size_t CellScan::hash(const Query& query, const Efforts& efforts, Scratch& scratch) const {
+    code(query, scratch);
+    const std::size_t region = efforts.regions[first_cell(scratch)];
+    choose_cells(efforts.usual[region].probes, scratch);
+    scratch.widened = !efforts.are_usual({scratch.nearest, tail(query, scratch)});
+    if (!scratch.widened) return efforts.usual[region].candidates;
+    cells_.rank(scratch.cell_query, scratch.cell_distances.data());
+    choose_cells(efforts.wide[region].probes, scratch);
+    return efforts.wide[region].candidates;
+}
+
+// Whoever asks for k rows gets k, if so many may be found: scans more cells until there are.
+void CellScan::filter_at_least(std::size_t k, std::size_t candidates, Scratch& scratch) const {
+    filter(candidates, scratch);
+    while (scratch.kept < k && scratch.probed.size() < cells_.size()) {
+        cells_.rank(scratch.cell_query, scratch.cell_distances.data());
+        choose_cells(more_probes * scratch.probed.size(), scratch);
+        filter(std::max(k, candidates), scratch);
+    }
 }
 
 // What a cell's distance adds to the estimates of its rows: what it has over the nearest cell's,
@@ -190,13 +241,12 @@ void CellScan::filter(std::size_t candidates, Scratch& scratch) const {
             cut_ties(scratch.kept, candidates, scratch.estimates.data(), scratch.slots.data());
 }
 
-void CellScan::search(const Query& query, std::size_t k, Effort effort, Scratch& scratch,
+bool CellScan::search(const Query& query, std::size_t k, const Efforts& efforts, Scratch& scratch,
                       std::int64_t* rows, double* distances, CellTrace* trace) const {
     const Clock::time_point start = trace ? Clock::now() : Clock::time_point();
-    code(query, scratch);
-    choose_cells(effort.probes, scratch);
+    const std::size_t candidates = hash(query, efforts, scratch);
     const Clock::time_point hashed = trace ? Clock::now() : Clock::time_point();
-    filter(effort.candidates, scratch);
+    filter_at_least(k, candidates, scratch);
     const Clock::time_point filtered = trace ? Clock::now() : Clock::time_point();
     std::uint32_t* slots = scratch.slots.data();
     for (std::size_t i = 0; i < scratch.kept; ++i) slots[i] = blocks_.rows[slots[i]];
@@ -205,21 +255,28 @@ void CellScan::search(const Query& query, std::size_t k, Effort effort, Scratch&
     for (std::size_t i = 0; i < scratch.kept; ++i) nearest.offer(scratch.estimates[i], slots[i]);
     verifier_.write(nearest, query, k, rows, distances);
     if (trace)
-        *trace = {scratch.scanned, scratch.kept, microseconds(start, hashed),
-                  microseconds(hashed, filtered), microseconds(filtered, Clock::now())};
+        *trace = {scratch.probed.size(),
+                  scratch.scanned,
+                  scratch.kept,
+                  microseconds(start, hashed),
+                  microseconds(hashed, filtered),
+                  microseconds(filtered, Clock::now())};
+    return scratch.widened;
 }
 
-void CellScan::nearest_of_one(const Items& item, std::size_t k, Effort effort, Mask allowed,
-                              std::int64_t* rows, double* distances, CellTrace* trace) const {
+bool CellScan::nearest_of_one(const Items& item, std::size_t k, const Efforts& efforts,
+                              Mask allowed, std::int64_t* rows, double* distances,
+                              CellTrace* trace) const {
     thread_local Queries query;
     thread_local Scratch scratch;
     scratch.allowed = allowed;
     verifier_.prepare(item, query);
-    search(query[0], k, effort, scratch, rows, distances, trace);
+    return search(query[0], k, efforts, scratch, rows, distances, trace);
 }
 
-void CellScan::nearest(const Items& items, std::size_t k, Effort effort, Mask allowed,
-                       std::size_t threads, std::int64_t* rows, double* distances) const {
+void CellScan::nearest(const Items& items, std::size_t k, const Efforts& efforts, Mask allowed,
+                       std::size_t threads, std::int64_t* rows, double* distances,
+                       std::uint8_t* widened) const {
     Queries queries;
     verifier_.prepare(items, queries);
     std::vector<Scratch> scratch(std::max<std::size_t>(threads, 1));
@@ -227,21 +284,21 @@ void CellScan::nearest(const Items& items, std::size_t k, Effort effort, Mask al
     run_tasks(tasks, threads, [&](std::size_t task, std::size_t worker) {
         const std::size_t end = std::min((task + 1) * queries_together, items.count);
         scratch[worker].allowed = allowed;
-        for (std::size_t q = task * queries_together; q < end; ++q)
-            search(queries[q], k, effort, scratch[worker], rows + q * k, distances + q * k,
-                   nullptr);
+        for (std::size_t q = task * queries_together; q < end; ++q) {
+            const bool wide = search(queries[q], k, efforts, scratch[worker], rows + q * k,
+                                     distances + q * k, nullptr);
+            if (widened) widened[q] = wide;
+        }
     });
 }
 
-std::vector<std::uint32_t> CellScan::candidates(const Items& item, Effort effort,
+std::vector<std::uint32_t> CellScan::candidates(const Items& item, const Efforts& efforts,
                                                 Mask allowed) const {
     Queries query;
     Scratch scratch;
     scratch.allowed = allowed;
     verifier_.prepare(item, query);
-    code(query[0], scratch);
-    choose_cells(effort.probes, scratch);
-    filter(effort.candidates, scratch);
+    filter(hash(query[0], efforts, scratch), scratch);
     std::vector<std::uint32_t> rows(scratch.kept);
     for (std::size_t i = 0; i < scratch.kept; ++i) rows[i] = blocks_.rows[scratch.slots[i]];
     std::sort(rows.begin(), rows.end());
@@ -264,8 +321,8 @@ void CellScan::estimate_all(Scratch& scratch, std::vector<std::uint32_t>& estima
 }
 
 void CellScan::ranks(const Items& items, const std::int64_t* wanted, std::size_t count,
-                     const std::int64_t* excluded, Mask allowed, std::size_t threads,
-                     Ranks* ranks) const {
+                     const std::int64_t* excluded, Mask allowed, std::size_t threads, Ranks* ranks,
+                     Sighting* sightings) const {
     Queries queries;
     verifier_.prepare(items, queries);
     const std::size_t slots = blocks_.starts[cells_.size()] * block_vectors;
@@ -288,6 +345,7 @@ void CellScan::ranks(const Items& items, const std::int64_t* wanted, std::size_t
         positions.resize(slots + block_vectors);
         code(queries[q], scratch);
         estimate_all(scratch, estimates);
+        sightings[q] = {first_cell(scratch), {scratch.nearest, tail(queries[q], scratch)}};
         for (std::size_t s = 0; allowed && s < slots; ++s)
             if (blocks_.rows[s] != no_row && !allowed[blocks_.rows[s]]) estimates[s] = ~0u;
         if (excluded[q] >= 0 && has_slot(excluded[q]))

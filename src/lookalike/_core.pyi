@@ -60,9 +60,9 @@ class ExactScan:
         The k nearest rows of each query; returns how many rows were compared exactly.
         """
 
-    def nearest_of_one(self, item: object, k: int, allowed: NDArray[numpy.uint8] | None = None) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None:
+    def nearest_of_one(self, item: object, k: int, allowed: NDArray[numpy.uint8] | None = None) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64], bool] | None:
         """
-        Slots and distances of the k nearest rows; None when the item is not a plain array that could be a row.
+        Slots and distances of the k nearest rows, and False; None when the item is not a plain array that could be a row.
         """
 
     def nearest_among(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], offsets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], candidates: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], k: int, threads: int, slots: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], distances: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
@@ -108,8 +108,8 @@ class BucketTables:
         The rows for one item, ascending; None when it is not a plain array of whole numbers within the limit.
         """
 
-    def nearest_of_one(self, sampler: BitSampler, scan: ExactScan, item: object, k: int) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None:
-        """The k nearest candidates of one item; None as above."""
+    def nearest_of_one(self, sampler: BitSampler, scan: ExactScan, item: object, k: int) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64], bool] | None:
+        """The k nearest candidates of one item, and False; None as above."""
 
 class Projection:
     @staticmethod
@@ -166,26 +166,29 @@ def extend_blocks(old_starts: Annotated[NDArray[numpy.uint32], dict(shape=(None,
     Take over the sketches of the rows that are kept, and write those of the rows after them.
     """
 
+class Efforts:
+    def __init__(self, regions: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], usual: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)], wide: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)], nearest: tuple[float, float], tail: tuple[float, float]) -> None: ...
+
 class CellScan:
     def __init__(self, verifier: ExactScan, projection: Projection, cells: Cells, sketch: Sketch, starts: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], blocks: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None: ...
 
-    def nearest(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, probes: int, candidates: int, threads: int, rows: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], distances: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> None:
+    def nearest(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, efforts: Efforts, threads: int, rows: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], distances: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, widened: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')] | None = None) -> None:
         """The k nearest of the rows that are verified."""
 
-    def nearest_of_one(self, item: object, k: int, probes: int, candidates: int, allowed: NDArray[numpy.uint8] | None = None) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None:
+    def nearest_of_one(self, item: object, k: int, efforts: Efforts, allowed: NDArray[numpy.uint8] | None = None) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64], bool] | None:
         """
-        Rows and distances of the k nearest; None when the item is not a plain array that could be a row.
-        """
-
-    def trace(self, item: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, probes: int, candidates: int, allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> tuple[int, int, float, float, float]:
-        """
-        Search for one item: rows scanned and verified, microseconds to hash, filter, verify.
+        Rows and distances of the k nearest, and whether the effort was wide; None when the item is not a plain array that could be a row.
         """
 
-    def candidates(self, item: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], probes: int, candidates: int, allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> Annotated[NDArray[numpy.int64], dict(shape=(None,))]:
+    def trace(self, item: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, efforts: Efforts, allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> tuple[int, int, int, float, float, float]:
+        """
+        Search for one item: cells and rows scanned, rows verified, microseconds to hash, filter, verify.
+        """
+
+    def candidates(self, item: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], efforts: Efforts, allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> Annotated[NDArray[numpy.int64], dict(shape=(None,))]:
         """The rows that would be verified, ascending."""
 
-    def ranks(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], wanted: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)], excluded: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], threads: int, ranks: Annotated[NDArray[numpy.uint32], dict(shape=(None, None, None), order='C', device='cpu')], allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> None:
+    def ranks(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], wanted: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)], excluded: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], threads: int, ranks: Annotated[NDArray[numpy.uint32], dict(shape=(None, None, None), order='C', device='cpu')], cells: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu')], signs: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> None:
         """
-        For each wanted row (negative: none) the rank of its cell and of its estimate.
+        For each wanted row (negative: none) the rank of its cell and of its estimate; for each query the cell that ranks first, its distance and the query's tail.
         """

@@ -390,11 +390,11 @@ class Index:
             if state.are_rows:
                 found = engine.nearest_of_one(query, k)
                 if found is not None:  # else the full check finds what is wrong, or converts
-                    return Neighbors(found[0], found[1])
+                    return Neighbors(*found)
             else:
                 found = engine.nearest_of_one(query, k, state.present)
                 if found is not None:
-                    return Neighbors(state.members.ids_of(found[0]), found[1])
+                    return Neighbors(state.members.ids_of(found[0]), found[1], found[2])
         if where is not None:
             engine = _planner_of(state).filtered(state.members.mask(where))
         if state.is_plain_batch(query):

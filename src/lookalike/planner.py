@@ -15,7 +15,7 @@ import numpy as np
 
 from lookalike.costs import cells_cost_ns, exact_cost_ns
 from lookalike.dimensions import MOST_DIMENSIONS, best_dimensions
-from lookalike.engines.cells import CellsEngine, CellTables
+from lookalike.engines.cells import CellsEngine, CellTables, Ranks
 from lookalike.engines.engine import Engine, Found, Items, Mask
 from lookalike.engines.exact import ExactEngine
 from lookalike.engines.filtered import FilteredEngine
@@ -25,7 +25,14 @@ from lookalike.engines.rows import Rows
 from lookalike.engines.tables import TablesEngine
 from lookalike.hashing.family import HashFunctions
 from lookalike.metrics import Metric
-from lookalike.recall import FIRST_K, SMALL_SAMPLE, Calibration, Effort, Sample, measure
+from lookalike.recall import (
+    FIRST_K,
+    SMALL_SAMPLE,
+    Calibrated,
+    Calibration,
+    Sample,
+    measure,
+)
 from lookalike.results import Fate
 
 __all__ = ["CellsPlanner", "Plan", "Planner", "TablesPlanner"]
@@ -355,9 +362,9 @@ class CellsPlanner(Planner):
         items = np.ascontiguousarray(self._rows.vectors[late])
         plain = ExactEngine(self._rows, bounding=False)
         for k, recall in asked:
-            effort = self._effort(k, recall, threads)
-            if effort is not None and len(late):
-                cells = CellsEngine(tables, effort.probes, effort.candidates)
+            calibrated = self._effort(k, recall, threads)
+            if calibrated is not None and len(late):
+                cells = CellsEngine(tables, calibrated.effort)
                 if measure(cells, plain, items, late, k, threads, self._present).high < recall:
                     return False
         return True
@@ -367,12 +374,12 @@ class CellsPlanner(Planner):
         first = self._first_costs.get((k, recall))
         if first is None:
             return 1.0
-        effort = self._effort(k, recall, threads)
+        calibrated = self._effort(k, recall, threads)
         cost = self._exact_ns
-        if effort is not None and self.tables is not None:
+        if calibrated is not None and self.tables is not None:
             # Rows that wait for others before they join the cells are no drift.
             beside = len(self._rows) - self.tables.count if self._kept_beside else 0
-            cost = effort.cost_ns + self._exact_ns * beside / len(self._rows)
+            cost = calibrated.cost_ns + self._exact_ns * beside / len(self._rows)
         return cost / (first * math.sqrt(max(1.0, self._members / self._planned_for)))
 
     def engine(self, k: int, recall: float | None, threads: int = 1) -> Engine:
@@ -383,46 +390,47 @@ class CellsPlanner(Planner):
             self._engines[k, recall] = known
         return known
 
-    def _engine(self, k: int, recall: float, effort: Effort | None) -> Engine:
+    def _engine(self, k: int, recall: float, calibrated: Calibrated | None) -> Engine:
         tables = self.tables
-        if effort is None or tables is None:
+        if calibrated is None or tables is None:
             return self.exact
-        self._first_costs.setdefault((k, recall), effort.cost_ns)
-        cells = CellsEngine(tables, effort.probes, effort.candidates)
+        self._first_costs.setdefault((k, recall), calibrated.cost_ns)
+        cells = CellsEngine(tables, calibrated.effort)
         late = len(self._rows) > tables.count
         return GrownEngine(cells, tables.count, self._rows) if late else cells
 
     def _lost(self, fate: Fate, items: Items, k: int, recall: float | None) -> Fate:
         assert recall is not None
-        effort = self._effort(k, recall, 1)
-        assert effort is not None, "exact search loses nothing"
-        cell_rank, estimate_rank = self._ranks_of(items, fate.id)
-        if cell_rank > effort.probes:
-            what = f"lost in hash: its cell is number {cell_rank}, {effort.probes} are probed"
+        calibrated = self._effort(k, recall, 1)
+        assert calibrated is not None, "exact search loses nothing"
+        ranks = self._ranks_of(items, fate.id)
+        cell_rank, estimate_rank = int(ranks.cells[0, 0]), int(ranks.estimates[0, 0])
+        probes, candidates = calibrated.effort.counts(ranks.seen)[0].tolist()
+        if cell_rank > probes:
+            what = f"lost in hash: its cell is number {cell_rank}, {probes} are probed"
         else:
             what = (
-                f"lost in filter: its estimate is number {estimate_rank}, "
-                f"{effort.candidates} are verified"
+                f"lost in filter: its estimate is number {estimate_rank}, {candidates} are verified"
             )
+        needed = cell_rank, estimate_rank
         enough = (
             at
             for at in _RECALLS
             if (tried := self._effort(k, at, 1)) is None
-            or (cell_rank <= tried.probes and estimate_rank <= tried.candidates)
+            or (tried.effort.counts(ranks.seen)[0] >= needed).all()
         )
         return replace(fate, what=what, recall=next(enough, 1.0))
 
-    def _ranks_of(self, item: Items, slot: int) -> tuple[int, int]:
+    def _ranks_of(self, item: Items, slot: int) -> Ranks:
         """What finds one row: cells to probe and rows to verify."""
         assert self.tables is not None
         present = None if self._present is None else self._present[: self.tables.count]
-        cells, estimates = self.tables.ranks(item, np.array([[slot]]), np.array([-1]), 1, present)
-        return int(cells[0, 0]), int(estimates[0, 0])
+        return self.tables.ranks(item, np.array([[slot]]), np.array([-1]), 1, present)
 
     def plan(self, recall: float | None, k: int = _PLANNED_K, threads: int = 1) -> Plan:
         assert recall is not None
-        effort = self._effort(k, recall, threads)
-        if effort is None:
+        calibrated = self._effort(k, recall, threads)
+        if calibrated is None:
             reason = "recall 1 was asked for" if recall == 1.0 else self._reason
             return replace(super().plan(recall, k), reason=reason)
         assert self.tables is not None
@@ -433,15 +441,16 @@ class CellsPlanner(Planner):
             parameters={
                 "dimensions": self.tables.projection.dimensions,
                 "cells": self.tables.cells,
-                "probes": effort.probes,
-                "candidates": effort.candidates,
+                "regions": len(self.tables.regions),
+                "probes": round(calibrated.probes),
+                "candidates": round(calibrated.candidates),
             },
             promise=f"recall@{k} of {recall:g} or more for queries like "
-            f"the {len(self._sample):,} calibrated on, measured {effort.recall:.4f} on them",
-            reason=f"predicted {effort.cost_ns / 1e3:,.1f} us a search, exact search "
+            f"the {len(self._sample):,} calibrated on, measured {calibrated.recall:.4f} on them",
+            reason=f"predicted {calibrated.cost_ns / 1e3:,.1f} us a search, exact search "
             f"{self._exact_ns / 1e3:,.1f} us",
-            predicted_us=effort.cost_ns / 1e3,
-            predicted_recall=effort.recall,
+            predicted_us=calibrated.cost_ns / 1e3,
+            predicted_recall=calibrated.recall,
         )
 
     def within(self, items: Items, radius: float, recall: float | None, threads: int) -> Found:
@@ -485,14 +494,14 @@ class CellsPlanner(Planner):
         """
         return self._exact or self._make_exact(self._rows)
 
-    def _effort(self, k: int, recall: float, threads: int) -> Effort | None:
+    def _effort(self, k: int, recall: float, threads: int) -> Calibrated | None:
         """The cheapest effort, unless exact search is cheaper still."""
         if self.tables is None or recall == 1.0 or 4 * k > self._members:
             return None
-        effort = self._calibration.effort(k, recall, self._cost_ns, threads)
-        return effort if effort is not None and effort.cost_ns < self._exact_ns else None
+        found = self._calibration.effort(k, recall, self._cost_ns, threads)
+        return found if found is not None and found.cost_ns < self._exact_ns else None
 
-    def _cost_ns(self, probes: int, candidates: int) -> float:
+    def _cost_ns(self, probes: float, candidates: float) -> float:
         tables = self.tables
         assert tables is not None
         sizes = tables.sketches.sizes

@@ -5,11 +5,14 @@ vectors of the index itself. For a sample of members, each left out in turn, the
 finds the neighbours, and for each neighbour two ranks say what finds it: how many cells have to
 be probed and how many rows verified. From these ranks follows, for any recall and any k up to
 the calibrated one, which efforts reach it on the sample; the cheapest by the cost model wins.
+It is then divided anew among the regions of cells, more where neighbours are hard to find and
+less where it is easy, so that the recall is about the same in each of them.
 
 The promise is about new queries, and a sample says less about them than about itself. So the
 mean recall of the sample has to exceed the target by what a one-sided interval asks for.
 The chance is over the draw of the sample and of queries, both from the distribution of the data:
-queries unlike the data are outside of it, unless they were given as the sample.
+queries unlike the data are outside of it, unless they were given as the sample. Their searches
+are widened when they show by a sign that nearly no query of the sample has.
 """
 
 from __future__ import annotations
@@ -18,11 +21,13 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.engines.cells import CellTables
+from lookalike.engines.cells import CellTables, Ranks
+from lookalike.engines.effort import Effort, Sightings
 from lookalike.engines.engine import Engine, Items, Mask
 from lookalike.engines.rows import Rows
 from lookalike.seeds import Purpose, shuffled
@@ -30,13 +35,15 @@ from lookalike.seeds import Purpose, shuffled
 __all__ = [
     "FIRST_K",
     "SMALL_SAMPLE",
+    "Calibrated",
     "Calibration",
-    "Effort",
     "Measured",
     "Sample",
     "lower_bound",
     "measure",
 ]
+
+Counts = npt.NDArray[np.int64]
 
 _CONFIDENCE = 1.645  # standard errors of a one-sided interval of 95 %
 _TWO_SIDED = 1.96
@@ -46,24 +53,29 @@ _LARGE_SAMPLE_TARGET = 0.995
 FIRST_K = 10  # neighbours found for each vector of the sample; more when they are asked for
 _LATER_K = 100
 _GROWTH = 1.2  # from one number of probes that is tried to the next
+_SHARES = 0.5 * 1.1 ** np.arange(31)  # of the whole sample's effort, that a region may need
+_WIDER = 3.0  # times the effort of the region, for unusual queries
+_UNUSUAL = 0.005  # of the sample, at either end of a sign
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """What a search in cells does, and what that promises.
+class Calibrated:
+    """An effort, and what it promises.
 
     Attributes
     ----------
-    probes, candidates : int
-        Cells scanned and rows verified.
+    effort : Effort
+    probes, candidates : float
+        Cells scanned and rows verified, on average over the sample.
     recall : float
         Mean over the sample.
     cost_ns : float
         By the cost model.
     """
 
-    probes: int
-    candidates: int
+    effort: Effort
+    probes: float
+    candidates: float
     recall: float
     cost_ns: float
 
@@ -209,14 +221,13 @@ class Calibration:
     def __init__(self, tables: CellTables, sample: Sample) -> None:
         self._tables = tables
         self._sample = sample
-        self._cell_ranks = np.empty((0, 0), np.uint32)
-        self._estimate_ranks = np.empty((0, 0), np.uint32)
-        self._efforts: dict[tuple[int, float], Effort | None] = {}
+        self._ranks: Ranks | None = None
+        self._efforts: dict[tuple[int, float], Calibrated | None] = {}
         self._lock = threading.Lock()  # searches and changes of an index may ask at once
 
     def effort(
-        self, k: int, recall: float, cost_ns: Callable[[int, int], float], threads: int
-    ) -> Effort | None:
+        self, k: int, recall: float, cost_ns: Callable[[float, float], float], threads: int
+    ) -> Calibrated | None:
         """The cheapest effort that promises a recall, or None when none does.
 
         Parameters
@@ -232,41 +243,134 @@ class Calibration:
         with self._lock:
             if (k, recall) not in self._efforts:
                 size = _LARGE_SAMPLE if recall > _LARGE_SAMPLE_TARGET else SMALL_SAMPLE
-                self._rank(size, FIRST_K if k <= FIRST_K else max(k, _LATER_K), threads)
-                self._efforts[k, recall] = self._cheapest(k, recall, cost_ns)
+                ranks = self._known_ranks(
+                    size, FIRST_K if k <= FIRST_K else max(k, _LATER_K), threads
+                )
+                self._efforts[k, recall] = self._cheapest(ranks, k, recall, cost_ns)
             return self._efforts[k, recall]
 
-    def _rank(self, size: int, k: int, threads: int) -> None:
-        """Know the ranks of as large a sample."""
+    def _known_ranks(self, size: int, k: int, threads: int) -> Ranks:
+        """The ranks of as large a sample."""
         changed = self._sample.extend(size, k, threads)
-        if changed or not len(self._cell_ranks):
+        if changed or self._ranks is None:
             sample = self._sample
             encoded = self._tables.count  # later rows are compared exactly: nothing loses them
-            self._cell_ranks, self._estimate_ranks = self._tables.ranks(
+            self._ranks = self._tables.ranks(
                 sample.items,
                 np.where(sample.neighbours < encoded, sample.neighbours, -1),
                 np.where(sample.excluded < encoded, sample.excluded, -1),
                 threads,
                 None if sample.present is None else sample.present[:encoded],
             )
+        return self._ranks
 
     def _cheapest(
-        self, k: int, recall: float, cost_ns: Callable[[int, int], float]
-    ) -> Effort | None:
-        k = min(k, self._cell_ranks.shape[1])
-        cells, estimates = self._cell_ranks[:, :k], self._estimate_ranks[:, :k]
-        best: Effort | None = None
+        self, ranks: Ranks, k: int, recall: float, cost_ns: Callable[[float, float], float]
+    ) -> Calibrated | None:
+        k = min(k, ranks.cells.shape[1])
+        ranks = Ranks(ranks.cells[:, :k], ranks.estimates[:, :k], ranks.seen)
+        whole = self._undivided(ranks, k, recall, cost_ns)
+        return None if whole is None else self._divided(ranks, whole, k, recall, cost_ns)
+
+    def _undivided(
+        self, ranks: Ranks, k: int, recall: float, cost_ns: Callable[[float, float], float]
+    ) -> tuple[int, int] | None:
+        """The cheapest probes and candidates that promise the recall when all regions get them."""
+        cells, estimates = ranks.cells, ranks.estimates
+        best: tuple[float, int, int] | None = None
         for probes in _probes_to_try(self._tables.cells):
-            if best is not None and cost_ns(probes, k) >= best.cost_ns:
+            if best is not None and cost_ns(probes, k) >= best[0]:
                 break  # more probes cost more, however few rows are verified
-            found = _fewest_candidates(cells <= probes, estimates, k, recall)
-            if found is None:
+            candidates = _fewest_candidates(cells <= probes, estimates, k, recall)
+            if candidates is None:
                 continue
-            candidates, reached = found
             cost = cost_ns(probes, candidates)
-            if best is None or cost < best.cost_ns:
-                best = Effort(probes, candidates, reached, cost)
-        return best
+            if best is None or cost < best[0]:
+                best = cost, probes, candidates
+        return None if best is None else best[1:]
+
+    def _divided(
+        self,
+        ranks: Ranks,
+        whole: tuple[int, int],
+        k: int,
+        recall: float,
+        cost_ns: Callable[[float, float], float],
+    ) -> Calibrated:
+        """The effort that a promise takes for the whole sample, divided among the regions."""
+        reached = _recalls_by_share(ranks, whole, k)
+        region = self._tables.regions.of_cell[ranks.seen.cells]
+        # A region is judged by its own part of the sample and a little of the whole: as if each
+        # had seen some five more misses.
+        borrowed = 0.5 / (1.0 - recall)
+        by_region = np.stack(
+            [
+                (reached[region == r].sum(axis=0) + borrowed * reached.mean(axis=0))
+                / (np.count_nonzero(region == r) + borrowed)
+                for r in range(len(self._tables.regions))
+            ]
+        )
+
+        def shares_at(level: float) -> npt.NDArray[np.int64]:
+            enough = by_region >= level
+            return np.where(enough.any(axis=1), enough.argmax(axis=1), len(_SHARES) - 1)
+
+        def is_kept(level: float) -> bool:
+            own = reached[np.arange(len(region)), shares_at(level)[region]]
+            return lower_bound(own, k) >= recall
+
+        levels = np.unique(by_region)
+        low, high = 0, len(levels) - 1  # the promise is kept at the highest, with the most effort
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if is_kept(float(levels[middle])) else (middle + 1, high)
+        shares = _SHARES[shares_at(float(levels[high]))]
+        return self._calibrated(ranks, _counts(whole, shares, k), cost_ns)
+
+    def _calibrated(
+        self,
+        ranks: Ranks,
+        counts: Counts,
+        cost_ns: Callable[[float, float], float],
+    ) -> Calibrated:
+        wide = np.ceil(counts * _WIDER).astype(np.int64)
+        effort = Effort(self._tables.regions, counts, wide, _usual_signs(ranks.seen))
+        found = effort.counts(ranks.seen)
+        probes, candidates = (float(mean) for mean in found.mean(axis=0))
+        return Calibrated(
+            effort,
+            probes,
+            candidates,
+            float(_recalls(ranks, found[:, 0], found[:, 1]).mean()),
+            cost_ns(probes, candidates),
+        )
+
+
+def _usual_signs(seen: Sightings) -> npt.NDArray[np.float32]:
+    """The least and the largest of each sign, without the utmost 0.5 % of the sample."""
+    ends = np.quantile(seen.signs, [_UNUSUAL, 1.0 - _UNUSUAL], axis=0).T
+    return np.ascontiguousarray(ends, np.float32)
+
+
+def _recalls(
+    ranks: Ranks, probes: npt.NDArray[np.int64], candidates: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Recall of each query of the sample, with an effort for each."""
+    found = (ranks.cells <= probes[:, None]) & (ranks.estimates <= candidates[:, None])
+    return np.asarray(found.mean(axis=1))
+
+
+def _counts(whole: tuple[int, int], shares: npt.NDArray[np.floating[Any]], k: int) -> Counts:
+    """Probes and candidates for shares of an effort: shape (shares, 2)."""
+    counts = np.ceil(np.outer(shares, whole)).astype(np.int64)
+    return np.asarray(np.maximum(counts, [1, k]), np.int64)
+
+
+def _recalls_by_share(ranks: Ranks, whole: tuple[int, int], k: int) -> npt.NDArray[np.float64]:
+    """Recall of each query for each share of an effort: shape (m, shares)."""
+    counts = _counts(whole, _SHARES, k)
+    every = np.ones(len(ranks.cells), np.int64)
+    return np.stack([_recalls(ranks, p * every, c * every) for p, c in counts], axis=1)
 
 
 def _probes_to_try(cells: int) -> list[int]:
@@ -279,8 +383,8 @@ def _probes_to_try(cells: int) -> list[int]:
 
 def _fewest_candidates(
     probed: npt.NDArray[np.bool_], ranks: npt.NDArray[np.uint32], k: int, recall: float
-) -> tuple[int, float] | None:
-    """The fewest verified rows that promise the recall, and the sample's recall; None if none."""
+) -> int | None:
+    """The fewest verified rows that promise the recall; None if none do."""
 
     def recalls(candidates: int) -> npt.NDArray[np.float64]:
         return np.asarray((probed & (ranks <= candidates)).mean(axis=1))
@@ -295,7 +399,7 @@ def _fewest_candidates(
             high = middle
         else:
             low = middle + 1
-    return high, float(recalls(high).mean())
+    return high
 
 
 def measure(

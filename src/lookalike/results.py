@@ -30,6 +30,9 @@ class Neighbors:
         Nearest first, ties by id; -1 where fewer than k were found.
     distances : ndarray of float64, same shape
         Exact distances in units of the metric; infinity beside an id of -1.
+    widened : bool for one query, ndarray of bool, shape (n,), for a batch
+        Whether the query is unlike those that the recall was promised for, so that the search
+        was widened. What is promised for others is then likely and no more.
 
     Notes
     -----
@@ -37,19 +40,22 @@ class Neighbors:
     iterating over a batch gives one ``Neighbors`` per query.
     """
 
-    __slots__ = ("distances", "ids")
+    __slots__ = ("distances", "ids", "widened")
 
-    def __init__(self, ids: Ids, distances: Distances) -> None:
+    def __init__(
+        self, ids: Ids, distances: Distances, widened: bool | npt.NDArray[np.bool_]
+    ) -> None:
         self.ids = ids
         self.distances = distances
+        self.widened = widened
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, query: int) -> Neighbors:
-        if self.ids.ndim == 1:
+        if isinstance(self.widened, bool):
             raise TypeError("this is the result of one query: use .ids and .distances")
-        return Neighbors(self.ids[query], self.distances[query])
+        return Neighbors(self.ids[query], self.distances[query], bool(self.widened[query]))
 
     def __iter__(self) -> Iterator[Any]:
         if self.ids.ndim == 1:
@@ -79,7 +85,7 @@ class Neighbors:
         own = np.where(kept, np.take_along_axis(own, order, axis=1), -1)
         distances = np.where(kept, np.take_along_axis(distances, order, axis=1), np.inf)
         shape = (*self.ids.shape[:-1], own.shape[1])
-        return Neighbors(own.reshape(shape), distances.reshape(shape))
+        return Neighbors(own.reshape(shape), distances.reshape(shape), self.widened)
 
     def to_columns(self) -> dict[str, npt.NDArray[Any]]:
         """Return what was found as columns: query, rank (from 1), id, distance."""

@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.engines.engine import Engine, Found, Items
+from lookalike.engines.engine import Engine, Found, Items, Mask
 from lookalike.engines.rows import Rows
 from lookalike.layout import Layout
 from lookalike.members import Members
@@ -95,8 +95,9 @@ class Snapshot:
         """
         if not self.is_ordered:
             return self._nearest_by_id(engine, items, count, k, threads)
-        slots, distances = engine.nearest(items, count, k, threads, self.present)
-        return Neighbors(self.members.ids_of(slots), distances)
+        widened = np.zeros(1 if count is None else count, np.uint8)
+        slots, distances = engine.nearest(items, count, k, threads, self.present, widened)
+        return Neighbors(self.members.ids_of(slots), distances, _flags(widened, count))
 
     def within(self, found: Found, count: int | None) -> Ranges:
         """What a search within a radius found, by ids."""
@@ -111,7 +112,8 @@ class Snapshot:
         self, engine: Engine, items: Items, count: int | None, k: int, threads: int
     ) -> Neighbors:
         """The same where ids do not ascend with rows: ties are broken by id, also at the end."""
-        slots, distances = engine.nearest(items, count, k + 1, threads, self.present)
+        widened = np.zeros(1 if count is None else count, np.uint8)
+        slots, distances = engine.nearest(items, count, k + 1, threads, self.present, widened)
         slots, distances = np.atleast_2d(slots), np.atleast_2d(distances)
         ids = self.members.ids_of(slots)
         order = np.lexsort((ids, distances))
@@ -123,4 +125,11 @@ class Snapshot:
             found = engine.within(flat[query : query + 1], radius, 1, self.present)
             ids[query] = self.within(found, 1).ids[:k]
         distances = distances[:, :k]
-        return Neighbors(ids[0], distances[0]) if count is None else Neighbors(ids, distances)
+        if count is None:
+            ids, distances = ids[0], distances[0]
+        return Neighbors(ids, distances, _flags(widened, count))
+
+
+def _flags(widened: Mask, count: int | None) -> bool | npt.NDArray[np.bool_]:
+    """As results have it: for one query, or for each of a batch."""
+    return bool(widened[0]) if count is None else widened.view(np.bool_)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from lookalike.engines.cells import CellsEngine, CellTables
+from lookalike.engines.effort import Effort
 from lookalike.engines.exact import ExactEngine
 from lookalike.engines.projection import Projection, learn_components
 from lookalike.engines.rows import Rows
@@ -40,6 +41,10 @@ def tables_of(rows: Rows, dimensions: int | None = None, threads: int = 1) -> Ce
     return CellTables.learn(rows, components, wanted, seed=0, threads=threads)
 
 
+def engine_of(tables: CellTables, probes: int, candidates: int) -> CellsEngine:
+    return CellsEngine(tables, Effort.everywhere(tables.cells, probes, candidates))
+
+
 def queries_of(rows: Rows) -> npt.NDArray[np.generic]:
     return np.ascontiguousarray(rows_of(rows.measure, 30, rows.width, seed=9).vectors)
 
@@ -52,7 +57,7 @@ def test_with_all_effort_cells_answer_like_exact_search(
     rows = rows_of(measure, 700, width)
     tables = tables_of(rows)
     exact = ExactEngine(rows, bounding=False)
-    engine = CellsEngine(tables, tables.cells, 700)
+    engine = engine_of(tables, tables.cells, 700)
     queries = queries_of(rows)
     for k in (1, 10, 800):
         expected = exact.nearest(queries, 30, k, 1)
@@ -79,13 +84,13 @@ def test_removed_rows_are_not_found_and_added_ones_are(cpu_level: str, measure: 
     masked = tables_of(rows)
     grown = tables_of(rows.view(0, 700)).extended(rows, allowed[:700], threads=2)
     for tables in (masked, grown):
-        engine = CellsEngine(tables, tables.cells, 900)
+        engine = engine_of(tables, tables.cells, 900)
         found = engine.nearest(queries, 30, 10, 2, allowed)
         assert (found[0] == expected[0]).all()
         assert (found[1] == expected[1]).all()
         ranks = tables.ranks(queries, expected[0], np.full(30, -1), 1, allowed)
         assert (ranks[1] <= allowed.sum()).all()
-        few = CellsEngine(tables, 12, 20).candidates(queries[0], 1, allowed)[1]
+        few = engine_of(tables, 12, 20).candidates(queries[0], 1, allowed)[1]
         assert 20 <= len(few) <= 21  # rows that are not allowed take no place
         assert allowed[few].all()
 
@@ -124,7 +129,7 @@ def test_a_row_that_is_in_no_cell_has_no_rank() -> None:
 def test_a_search_verifies_as_many_rows_as_it_was_told(cpu_level: str, measure: Measure) -> None:
     rows = rows_of(measure, 3000, 40)
     exact = ExactEngine(rows, bounding=False)
-    engine = CellsEngine(tables_of(rows), 6, 40)
+    engine = engine_of(tables_of(rows), 6, 40)
     for query in queries_of(rows):
         candidates = engine.candidates(query, 1)[1]
         assert 40 <= len(candidates) <= 41
@@ -141,7 +146,7 @@ def test_rows_that_tie_do_not_make_a_search_verify_them_all(cpu_level: str) -> N
     vectors[1000:] = np.random.default_rng(1).integers(0, 256, (1000, 16))
     rows.append(vectors)
     tables = tables_of(rows)
-    engine = CellsEngine(tables, tables.cells, 50)
+    engine = engine_of(tables, tables.cells, 50)
     assert len(engine.candidates(vectors[0], 1)[1]) <= 51
     assert engine.nearest(vectors[0], None, 50, 1)[1].tolist() == [0.0] * 50
 
@@ -201,7 +206,7 @@ def test_ranks_count_estimates_and_cells(cpu_level: str) -> None:
     wanted = np.array([[0, 7, 1499, -1]] * 5)
     excluded = np.array([-1, 7, -1, 3, -1])
     wanted[1, 1] = 8
-    cell_ranks, estimate_ranks = tables.ranks(queries, wanted, excluded, threads=2)
+    cell_ranks, estimate_ranks, _ = tables.ranks(queries, wanted, excluded, threads=2)
     asked = Rows(40, Measure.float_squares)
     asked.append(queries)
     y = tables.projection(asked, 1).y
@@ -238,14 +243,14 @@ def test_a_row_is_found_exactly_from_its_ranks_on(cpu_level: str) -> None:
     queries = queries_of(rows)
     wanted = ExactEngine(rows).nearest(queries, 30, 5, 1)[0]
     nobody = np.full(30, -1)
-    cells, estimates = tables.ranks(queries, wanted, nobody, threads=1)
+    cells, estimates, _ = tables.ranks(queries, wanted, nobody, threads=1)
     missed = asked = 0
     for q, query in enumerate(queries):
         for row, cell, estimate in zip(wanted[q], cells[q], estimates[q], strict=True):
-            enough = CellsEngine(tables, int(cell), int(estimate))
+            enough = engine_of(tables, int(cell), int(estimate))
             assert row in enough.candidates(query, 1)[1]
             if cell > 1:
-                fewer = CellsEngine(tables, int(cell) - 1, 3000)
+                fewer = engine_of(tables, int(cell) - 1, 3000)
                 missed += row not in fewer.candidates(query, 1)[1]
                 asked += 1
     assert missed > 0.9 * asked > 0  # a cell that ties may come in before its rank

@@ -54,7 +54,13 @@ def test_recall_1_means_exact_search(large: Index) -> None:
 def test_many_items_are_searched_in_cells_and_the_plan_says_how(large: Index) -> None:
     plan = large.plan
     assert plan.engine == "cells"
-    assert set(plan.parameters) == {"dimensions", "cells", "probes", "candidates"}
+    assert set(plan.parameters) == {
+        "dimensions",
+        "cells",
+        "regions",
+        "probes",
+        "candidates",
+    }
     assert "recall@10 of 0.9 or more for queries like the 1,600 calibrated on" in plan.promise
     assert plan.predicted_recall is not None
     assert plan.predicted_recall >= 0.9

@@ -11,13 +11,19 @@ import pytest
 from lookalike.errors import MissingExtra
 from lookalike.results import Explanation, Neighbors, Ranges, Step
 
-ONE = Neighbors(np.array([4, 2, -1]), np.array([0.0, 1.5, np.inf]))
-BATCH = Neighbors(np.array([[1, 2], [3, -1]]), np.array([[0.0, 1.0], [2.0, np.inf]]))
+ONE = Neighbors(np.array([4, 2, -1]), np.array([0.0, 1.5, np.inf]), False)
+BATCH = Neighbors(
+    np.array([[1, 2], [3, -1]]), np.array([[0.0, 1.0], [2.0, np.inf]]), np.array([False, True])
+)
 FOUND = Ranges(np.array([5, 6, 7]), np.array([0.0, 1.0, 4.0]), np.array([0, 2, 2, 3]))
 
 
 def test_ids_are_left_out_by_id_and_the_rest_moves_up() -> None:
-    hits = Neighbors(np.array([[4, 2, 9], [2, 7, -1]]), np.array([[1.0, 2, 3], [1, 5, np.inf]]))
+    hits = Neighbors(
+        np.array([[4, 2, 9], [2, 7, -1]]),
+        np.array([[1.0, 2, 3], [1, 5, np.inf]]),
+        np.zeros(2, bool),
+    )
     left = hits.without([2], 2)
     assert left.ids.tolist() == [[4, 9], [7, -1]]
     assert left.distances.tolist() == [[1, 3], [5, np.inf]]
@@ -57,9 +63,9 @@ def test_a_range_outside_the_batch_is_an_index_error(query: int) -> None:
 
 
 def test_up_to_five_results_are_shown_whole() -> None:
-    five = Neighbors(np.arange(5), np.arange(5.0))
+    five = Neighbors(np.arange(5), np.arange(5.0), False)
     assert repr(five) == "Neighbors(0: 0, 1: 1, 2: 2, 3: 3, 4: 4)"
-    assert repr(Neighbors(np.arange(6), np.zeros(6))).endswith("4: 0, ... 1 more)")
+    assert repr(Neighbors(np.arange(6), np.zeros(6), False)).endswith("4: 0, ... 1 more)")
     assert repr(Ranges(np.arange(0), np.zeros(0))) == "Ranges()"
 
 
@@ -89,7 +95,9 @@ def test_the_columns_of_an_explanation_are_as_wide_as_their_widest_entry() -> No
 
 
 def test_what_was_found_becomes_columns_frames_and_arrow_tables() -> None:
-    batch = Neighbors(np.array([[4, 2], [7, -1]]), np.array([[0.0, 1.5], [2.0, np.inf]]))
+    batch = Neighbors(
+        np.array([[4, 2], [7, -1]]), np.array([[0.0, 1.5], [2.0, np.inf]]), np.zeros(2, bool)
+    )
     expected = {
         "query": [0, 0, 1],
         "rank": [1, 2, 1],

@@ -4,27 +4,40 @@ Hash: the query is projected, and the cells with the nearest centroids are probe
 sketches in these cells give an estimate of every distance, and only the rows with the smallest
 estimates are kept. Verify: exact distances of these.
 
-How many cells are probed and how many rows verified decides the recall and the time; see
-:mod:`lookalike.recall`, which measures what is needed.
+How many cells are probed and how many rows verified is the *effort*, and decides the recall and
+the time; see :mod:`lookalike.recall`, which measures what is needed.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lookalike import native
+from lookalike.engines.effort import Effort, Regions, Sightings
 from lookalike.engines.engine import Distances, Engine, Found, Items, Mask, Slots
 from lookalike.engines.projection import Components, Projection
 from lookalike.engines.rows import Rows
 from lookalike.engines.sketch import Sketches, extended_sketches, learn_sketches
 from lookalike.results import Step
 
-__all__ = ["CellTables", "CellsEngine"]
+__all__ = ["CellTables", "CellsEngine", "Ranks"]
 
 _INT64 = np.dtype(np.int64)  # looked up once: a search of one item takes microseconds
+
+
+class Ranks(NamedTuple):
+    """Where searches would find wanted rows.
+
+    A row is verified when at least as many cells are probed as the rank of its cell says, and
+    as many rows verified as the rank of its estimate says: shape (m, k) each.
+    """
+
+    cells: npt.NDArray[np.uint32]
+    estimates: npt.NDArray[np.uint32]
+    seen: Sightings
 
 
 class CellTables:
@@ -37,13 +50,18 @@ class CellTables:
     projection : Projection
     sketches : Sketches
         Of these rows, or of those that were not removed.
+    regions : Regions
+        Of the cells.
     """
 
-    def __init__(self, rows: Rows, projection: Projection, sketches: Sketches) -> None:
+    def __init__(
+        self, rows: Rows, projection: Projection, sketches: Sketches, regions: Regions
+    ) -> None:
         self.count = len(rows)
         self.width = rows.width
         self.projection = projection
         self.sketches = sketches
+        self.regions = regions
         self.verifier = rows.scan()
         self.scan = native.CellScan(
             self.verifier,
@@ -72,7 +90,8 @@ class CellTables:
             How many to build with; the tables do not depend on it.
         """
         projection = Projection(components, dimensions, of_bytes=not rows.are_floats)
-        return cls(rows, projection, learn_sketches(rows, projection, seed, threads))
+        sketches = learn_sketches(rows, projection, seed, threads)
+        return cls(rows, projection, sketches, Regions.learn(sketches.cells, seed))
 
     def extended(self, rows: Rows, kept: Mask, threads: int) -> CellTables:
         """Tables of more rows, encoded with what was learned.
@@ -87,7 +106,7 @@ class CellTables:
         """
         later = rows.view(self.count, len(rows))
         sketches = extended_sketches(self.sketches, later, kept, self.projection, threads)
-        return CellTables(rows, self.projection, sketches)
+        return CellTables(rows, self.projection, sketches, self.regions)
 
     @property
     def cells(self) -> int:
@@ -106,7 +125,7 @@ class CellTables:
         excluded: Slots,
         threads: int,
         allowed: Mask | None = None,
-    ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    ) -> Ranks:
         """Where the search for each item would find its wanted rows.
 
         Parameters
@@ -116,16 +135,11 @@ class CellTables:
             Rows; negative for none, whose ranks are then 0.
         excluded : ndarray of int64, shape (m,)
             A row for each item, its own, that does not count; -1 for none.
-
-        Returns
-        -------
-        cell_ranks, estimate_ranks : ndarray of uint32, shape (m, k)
-            A row is verified when at least ``cell_rank`` cells are probed and
-            ``estimate_rank`` rows verified.
         """
         ranks = np.empty((*wanted.shape, 2), np.uint32)
-        self.scan.ranks(items, wanted, excluded, threads, ranks, allowed)
-        return ranks[..., 0], ranks[..., 1]
+        first, signs = np.empty(len(wanted), np.uint32), np.empty((len(wanted), 2), np.float32)
+        self.scan.ranks(items, wanted, excluded, threads, ranks, first, signs, allowed)
+        return Ranks(ranks[..., 0], ranks[..., 1], Sightings(first, signs))
 
 
 class CellsEngine(Engine):
@@ -134,36 +148,37 @@ class CellsEngine(Engine):
     Parameters
     ----------
     tables : CellTables
-    probes : int
-        Cells that are scanned.
-    candidates : int
-        Rows that are verified.
+    effort : Effort
+        Cells that are scanned, and rows that are verified.
     """
 
-    def __init__(self, tables: CellTables, probes: int, candidates: int) -> None:
+    def __init__(self, tables: CellTables, effort: Effort) -> None:
         self._tables = tables
         self._scan = tables.scan
-        self.probes = min(probes, tables.cells)
-        self.candidates_verified = min(candidates, tables.count)
+        self._effort = effort.native
 
     @property
     def size_bytes(self) -> int:
         return self._tables.size_bytes
 
     def nearest(
-        self, items: Items, count: int | None, k: int, threads: int, allowed: Mask | None = None
+        self,
+        items: Items,
+        count: int | None,
+        k: int,
+        threads: int,
+        allowed: Mask | None = None,
+        widened: Mask | None = None,
     ) -> tuple[Slots, Distances]:
         shape = k if count is None else (count, k)
         slots, distances = np.empty(shape, _INT64), np.empty(shape)
-        self._scan.nearest(
-            items, k, self.probes, self.candidates_verified, threads, slots, distances, allowed
-        )
+        self._scan.nearest(items, k, self._effort, threads, slots, distances, allowed, widened)
         return slots, distances
 
     def nearest_of_one(
         self, item: Items, k: int, allowed: Mask | None = None
-    ) -> tuple[Slots, Distances] | None:
-        return self._scan.nearest_of_one(item, k, self.probes, self.candidates_verified, allowed)
+    ) -> tuple[Slots, Distances, bool] | None:
+        return self._scan.nearest_of_one(item, k, self._effort, allowed)
 
     def within(
         self, items: Items, radius: float, threads: int, allowed: Mask | None = None
@@ -185,15 +200,15 @@ class CellsEngine(Engine):
         return None
 
     def trace(self, item: Items, k: int, allowed: Mask | None = None) -> tuple[Step, ...]:
-        scanned, verified, hash_us, filter_us, verify_us = self._scan.trace(
-            item, k, self.probes, self.candidates_verified, allowed
+        probes, scanned, verified, hash_us, filter_us, verify_us = self._scan.trace(
+            item, k, self._effort, allowed
         )
         cells = self._tables.cells
         return (
-            Step("hash", f"project, choose {self.probes} of {cells} cells", scanned, hash_us),
+            Step("hash", f"project, choose {probes} of {cells} cells", scanned, hash_us),
             Step("filter", "estimate distances from sketches", verified, filter_us),
             Step("verify", "exact distances, keep the k nearest", min(k, verified), verify_us),
         )
 
     def _candidates(self, item: Items, allowed: Mask | None) -> Slots:
-        return self._scan.candidates(item, self.probes, self.candidates_verified, allowed)
+        return self._scan.candidates(item, self._effort, allowed)

@@ -47,9 +47,18 @@ class Engine(ABC):
 
     @abstractmethod
     def nearest(
-        self, items: Items, count: int | None, k: int, threads: int, allowed: Mask | None = None
+        self,
+        items: Items,
+        count: int | None,
+        k: int,
+        threads: int,
+        allowed: Mask | None = None,
+        widened: Mask | None = None,
     ) -> tuple[Slots, Distances]:
         """The k nearest rows: slots and distances, shape (k,) or (count, k).
+
+        ``widened``, zeros of shape (count,) or (1,), is set to 1 where the search was widened
+        because the query is unlike those that its effort was measured on.
 
         Raises
         ------
@@ -60,8 +69,8 @@ class Engine(ABC):
     @abstractmethod
     def nearest_of_one(
         self, item: Items, k: int, allowed: Mask | None = None
-    ) -> tuple[Slots, Distances] | None:
-        """The same for one item, for the least delay.
+    ) -> tuple[Slots, Distances, bool] | None:
+        """The same for one item, for the least delay; and whether the search was widened.
 
         Returns
         -------

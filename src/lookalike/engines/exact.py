@@ -105,7 +105,13 @@ class ExactEngine(Engine):
         return self._bounds_bytes * len(self._rows)
 
     def nearest(
-        self, items: Items, count: int | None, k: int, threads: int, allowed: Mask | None = None
+        self,
+        items: Items,
+        count: int | None,
+        k: int,
+        threads: int,
+        allowed: Mask | None = None,
+        widened: Mask | None = None,
     ) -> tuple[Slots, Distances]:
         shape = k if count is None else (count, k)
         slots, distances = np.empty(shape, _INT64), np.empty(shape)
@@ -137,7 +143,7 @@ class ExactEngine(Engine):
 
     def nearest_of_one(
         self, item: Items, k: int, allowed: Mask | None = None
-    ) -> tuple[Slots, Distances] | None:
+    ) -> tuple[Slots, Distances, bool] | None:
         if allowed is None:  # an argument less is quicker
             return self._scan.nearest_of_one(item, k)
         return self._scan.nearest_of_one(item, k, allowed)

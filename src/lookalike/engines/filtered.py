@@ -51,7 +51,13 @@ class FilteredEngine(Engine):
         return self._allowed.nbytes + self._slots.nbytes + copied
 
     def nearest(
-        self, items: Items, count: int | None, k: int, threads: int, allowed: Mask | None = None
+        self,
+        items: Items,
+        count: int | None,
+        k: int,
+        threads: int,
+        allowed: Mask | None = None,
+        widened: Mask | None = None,
     ) -> tuple[Slots, Distances]:
         if len(self._slots) * _LISTED_SHARE > len(self._rows):
             return self._exact().nearest(items, count, k, threads, self._both(allowed))
@@ -70,7 +76,7 @@ class FilteredEngine(Engine):
 
     def nearest_of_one(
         self, item: Items, k: int, allowed: Mask | None = None
-    ) -> tuple[Slots, Distances] | None:
+    ) -> tuple[Slots, Distances, bool] | None:
         return None  # reading the filter takes longer than converting the item
 
     def within(

@@ -38,19 +38,27 @@ class GrownEngine(Engine):
         return self.base.size_bytes
 
     def nearest(
-        self, items: Items, count: int | None, k: int, threads: int, allowed: Mask | None = None
+        self,
+        items: Items,
+        count: int | None,
+        k: int,
+        threads: int,
+        allowed: Mask | None = None,
+        widened: Mask | None = None,
     ) -> tuple[Slots, Distances]:
         first, rest = self._parts(allowed)
-        near = self.base.nearest(items, count, k, threads, first)
+        near = self.base.nearest(items, count, k, threads, first, widened)
         return self._joined(near, self._tail.nearest(items, count, k, threads, rest), k)
 
     def nearest_of_one(
         self, item: Items, k: int, allowed: Mask | None = None
-    ) -> tuple[Slots, Distances] | None:
+    ) -> tuple[Slots, Distances, bool] | None:
         first, rest = self._parts(allowed)
         near = self.base.nearest_of_one(item, k, first)
         late = self._tail.nearest_of_one(item, k, rest)
-        return None if near is None or late is None else self._joined(near, late, k)
+        if near is None or late is None:
+            return None
+        return (*self._joined(near[:2], late[:2], k), near[2])
 
     def within(
         self, items: Items, radius: float, threads: int, allowed: Mask | None = None

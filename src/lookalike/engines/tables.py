@@ -61,7 +61,13 @@ class TablesEngine(Engine):
         return self._tables.size_bytes
 
     def nearest(
-        self, items: Items, count: int | None, k: int, threads: int, allowed: Mask | None = None
+        self,
+        items: Items,
+        count: int | None,
+        k: int,
+        threads: int,
+        allowed: Mask | None = None,
+        widened: Mask | None = None,
     ) -> tuple[Slots, Distances]:
         shape = k if count is None else (count, k)
         slots, distances = np.empty(shape, np.int64), np.empty(shape)
@@ -71,7 +77,7 @@ class TablesEngine(Engine):
 
     def nearest_of_one(
         self, item: Items, k: int, allowed: Mask | None = None
-    ) -> tuple[Slots, Distances] | None:
+    ) -> tuple[Slots, Distances, bool] | None:
         if allowed is not None or self._sampler is None:
             return None
         return self._tables.nearest_of_one(self._sampler, self._verifier, item, k)
