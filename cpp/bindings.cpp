@@ -79,5 +79,6 @@ NB_MODULE(_core, m) {
     m.def("force_level", &force_level, "name"_a, "Use the level of this name from now on.");
     bind_exact(m);
     bind_tables(m);
+    bind_prefixes(m);
     bind_cells(m);
 }

@@ -110,6 +110,7 @@ struct ProjectionOfArrays {
 
 void bind_exact(nb::module_& m);
 void bind_tables(nb::module_& m);
+void bind_prefixes(nb::module_& m);
 void bind_cells(nb::module_& m);
 
 }  // namespace lookalike

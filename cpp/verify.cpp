@@ -137,6 +137,23 @@ std::uint32_t Verifier::limit_within(double radius) const {
     return margin_.beyond(bits) + 1;
 }
 
+double Verifier::distance_at(std::uint32_t limit) const {
+    if (limit >= no_limit) return infinity;
+    if (measure_ == Measure::squared_differences) return std::sqrt(double(limit));
+    if (!is_float(measure_)) return double(limit);
+    float value;
+    std::memcpy(&value, &limit, sizeof value);
+    if (measure_ == Measure::float_angles) return double(value);
+    const double most = measure_ == Measure::float_squares ? std::sqrt(double(value)) : value;
+    return most / double(values_.scale);
+}
+
+double Verifier::distance_between(const std::uint8_t* row, const std::uint8_t* other) const {
+    std::uint32_t distance;
+    (kernels().*all_)(row, rows_.stride, 1, other, &distance);
+    return distance_at(distance);
+}
+
 double Verifier::exact_distance(Key key, const Query& query) const {
     if (measure_ == Measure::squared_differences) return std::sqrt(double(key_distance(key)));
     if (!is_float(measure_)) return double(key_distance(key));

@@ -92,6 +92,11 @@ public:
         (kernels().*at_)(rows_.data, rows_.stride, slots, count, query.row, distances);
     }
 
+    // The distance that a number stands for, a little rounded for floats; infinity for no limit.
+    double distance_at(std::uint32_t limit) const;
+    // Of two rows that are no angles, in the same way.
+    double distance_between(const std::uint8_t* row, const std::uint8_t* other) const;
+
     Nearest nearest(std::size_t k) const { return Nearest(k, margin_); }
     // A row within the radius is at a distance strictly below this.
     std::uint32_t limit_within(double radius) const;

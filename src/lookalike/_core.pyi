@@ -111,6 +111,44 @@ class BucketTables:
     def nearest_of_one(self, sampler: BitSampler, scan: ExactScan, item: object, k: int) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64], bool] | None:
         """The k nearest candidates of one item, and False; None as above."""
 
+PREFIX_BITS: int = 32
+
+SKETCH_CODES: int = 8
+
+class PrefixStops:
+    def __init__(self, met: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], near: Annotated[NDArray[numpy.float64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None: ...
+
+class PrefixScan:
+    @staticmethod
+    def of_bits(exact: ExactScan, sampler: BitSampler, span: float, threads: int) -> PrefixScan: ...
+
+    @staticmethod
+    def of_planes(exact: ExactScan, projection: Projection, centred: bool, threads: int) -> PrefixScan: ...
+
+    @property
+    def tables(self) -> int: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def nearest(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, stops: PrefixStops, threads: int, rows: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], distances: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> None:
+        """The k nearest of the rows that were met."""
+
+    def nearest_of_one(self, item: object, k: int, stops: PrefixStops, allowed: NDArray[numpy.uint8] | None = None) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64], bool] | None:
+        """
+        Rows and distances of the k nearest, and False; None when the item is not a plain array that could be a row.
+        """
+
+    def trace(self, item: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], k: int, stops: PrefixStops, allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> tuple[int, int, float, float]:
+        """
+        Search for one item: rows met and verified, microseconds to hash and to search.
+        """
+
+    def candidates(self, item: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], radius: float, stops: PrefixStops, allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> Annotated[NDArray[numpy.int64], dict(shape=(None,))]:
+        """
+        Rows among which each within the radius is with the chance asked for, ascending.
+        """
+
 class Projection:
     @staticmethod
     def of_floats(mean: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], matrix: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> Projection: ...

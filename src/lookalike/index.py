@@ -16,7 +16,7 @@ from lookalike.engines.engine import Engine
 from lookalike.engines.rows import Rows
 from lookalike.errors import Drifted, InvalidInput, NotSupported
 from lookalike.hashing.bit_sampling import BitSampling
-from lookalike.hashing.family import HashFamily
+from lookalike.hashing.family import HashFamily, HashFunctions
 from lookalike.hashing.hyperplane import Hyperplane
 from lookalike.layout import Layout
 from lookalike.members import (
@@ -28,7 +28,8 @@ from lookalike.members import (
     rows_of_known,
 )
 from lookalike.metrics import metric_named
-from lookalike.planner import CellsPlanner, Plan, Planner, TablesPlanner
+from lookalike.native import Measure
+from lookalike.planner import CellsPlanner, GuaranteedPlanner, Plan, Planner, TablesPlanner
 from lookalike.recall import Measured, measure
 from lookalike.results import Explanation, Neighbors, Ranges
 from lookalike.seeds import Purpose, resolve_seed, shuffled
@@ -43,6 +44,8 @@ _MOST_HASHED = 65_536  # bits of a code, and tables
 _MOST_PADDED = 100_000  # neighbours that may be asked for although there are fewer items
 _CANDIDATES_K = 10
 _MEASURED = 1000  # members that recall is measured on
+_FEWEST_GUARANTEED = 4096  # members that are worth prefix tables
+_PROMISES = ("calibrated", "guaranteed")
 _MOST_ENGINES = 1000  # pairs of k and recall whose engines are remembered
 
 
@@ -57,6 +60,11 @@ class Index:
     recall : float, optional
         How complete answers must be, in (0, 1]; 0.95 unless given. 1 means exact search. Not
         together with ``bits`` and ``tables``, which decide it.
+    promise : {"calibrated", "guaranteed"}
+        What a recall is. "calibrated": the mean over queries like the items, measured on them;
+        learned from the data, and fast. "guaranteed": the probability with which each true
+        neighbour of any query is found, over the draw of the hash functions; nothing is learned,
+        and searches take several times longer.
     bits, tables : int, optional
         k bits x m tables: classic LSH with the parameters of your choice. Both or neither; for
         "l1", "cosine" and "hamming".
@@ -92,6 +100,7 @@ class Index:
         metric: str,
         *,
         recall: float | None = None,
+        promise: str = "calibrated",
         bits: int | None = None,
         tables: int | None = None,
         value_range: int | None = None,
@@ -100,6 +109,7 @@ class Index:
     ) -> None:
         self._metric = metric_named(metric)
         self.recall = _recall_of(recall, bits, tables)
+        self.promise = _promise_of(promise, bits)
         self.bits = None if bits is None else arrays.positive_integer(bits, "bits", _MOST_HASHED)
         self.tables = (
             None if tables is None else arrays.positive_integer(tables, "tables", _MOST_HASHED)
@@ -746,22 +756,36 @@ class Index:
         rows, layout = state.rows, state.layout
         about = rows, self._metric, layout.stored_as
         if self.bits is not None and self.tables is not None:
-            family: HashFamily
-            if self.metric == "cosine":
-                family = Hyperplane(rows.width)
-            elif layout.width_bits is None:
-                family = BitSampling(rows.width, layout.value_range)
-            else:
-                family = BitSampling(layout.width_bits)
-            functions = family.draw(self.seed, tables=self.tables, bits=self.bits)
-            return TablesPlanner(*about, functions, threads)
+            return TablesPlanner(*about, self._drawn(layout, self.tables, self.bits), threads)
         if self.recall == 1.0:
             return Planner(*about, "recall 1 was asked for")
+        if self.promise == "guaranteed":
+            return self._guaranteed(rows, layout.stored_as, threads)
         if self.metric == "hamming":
             return Planner(*about, "exact search is the engine for packed bits")
         if not cells_may_pay(rows):
             return Planner(*about, "with so few items exact search costs least")
         return CellsPlanner(*about, self.seed, threads)
+
+    def _drawn(self, layout: Layout, tables: int, bits: int) -> HashFunctions:
+        """The hash functions of classic LSH."""
+        family: HashFamily
+        if self.metric == "cosine":
+            family = Hyperplane(layout.width)
+        elif layout.width_bits is None:
+            family = BitSampling(layout.width, layout.value_range)
+        else:
+            family = BitSampling(layout.width_bits)
+        return family.draw(self.seed, tables=tables, bits=bits)
+
+    def _guaranteed(self, rows: Rows, stored_as: str, threads: int) -> Planner:
+        """The planner for a promise about any query."""
+        about = rows, self._metric, stored_as
+        if len(rows) < _FEWEST_GUARANTEED:
+            return Planner(*about, "with so few items exact search costs least")
+        if rows.measure == Measure.float_absolutes:
+            return Planner(*about, "float32 under l1 has no single bits to hash")
+        return GuaranteedPlanner(*about, self.seed, threads)
 
     def _search_without(
         self,
@@ -823,6 +847,20 @@ def _recall_of(recall: float | None, bits: int | None, tables: int | None) -> fl
     if recall is None:
         return _DEFAULT_RECALL
     return _checked_recall(recall)
+
+
+def _promise_of(promise: str, bits: int | None) -> str:
+    if promise not in _PROMISES:
+        raise InvalidInput(
+            f"promise must be one of {', '.join(map(repr, _PROMISES))}; got {promise!r}. The first "
+            "is for queries like the items, the second for any."
+        )
+    if promise == "guaranteed" and bits is not None:
+        raise InvalidInput(
+            "bits and tables decide the recall, so that nothing can be guaranteed beside; got "
+            f"promise={promise!r}. Give one or the other."
+        )
+    return promise
 
 
 def _checked_recall(recall: float) -> float:

@@ -11,6 +11,8 @@ import os
 
 from lookalike import _core
 from lookalike._core import (
+    PREFIX_BITS,
+    SKETCH_CODES,
     BitSampler,
     Bounds,
     BucketTables,
@@ -19,6 +21,8 @@ from lookalike._core import (
     Efforts,
     ExactScan,
     Measure,
+    PrefixScan,
+    PrefixStops,
     Projection,
     Sketch,
     block_starts,
@@ -33,6 +37,8 @@ from lookalike._core import (
 from lookalike.errors import InvalidInput
 
 __all__ = [
+    "PREFIX_BITS",
+    "SKETCH_CODES",
     "BitSampler",
     "Bounds",
     "BucketTables",
@@ -41,6 +47,8 @@ __all__ = [
     "Efforts",
     "ExactScan",
     "Measure",
+    "PrefixScan",
+    "PrefixStops",
     "Projection",
     "Sketch",
     "block_starts",

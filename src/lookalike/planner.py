@@ -13,6 +13,7 @@ from functools import partial
 
 import numpy as np
 
+from lookalike import native
 from lookalike.costs import cells_cost_ns, exact_cost_ns
 from lookalike.dimensions import MOST_DIMENSIONS, best_dimensions
 from lookalike.engines.cells import CellsEngine, CellTables, Ranks
@@ -20,6 +21,7 @@ from lookalike.engines.engine import Engine, Found, Items, Mask
 from lookalike.engines.exact import ExactEngine
 from lookalike.engines.filtered import FilteredEngine
 from lookalike.engines.grown import GrownEngine
+from lookalike.engines.prefixes import PrefixEngine, PrefixTables, Stops
 from lookalike.engines.projection import Components, learn_components
 from lookalike.engines.rows import Rows
 from lookalike.engines.tables import TablesEngine
@@ -35,7 +37,7 @@ from lookalike.recall import (
 )
 from lookalike.results import Fate
 
-__all__ = ["CellsPlanner", "Plan", "Planner", "TablesPlanner"]
+__all__ = ["CellsPlanner", "GuaranteedPlanner", "Plan", "Planner", "TablesPlanner"]
 
 _RECALLS = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995)  # tried to explain what was lost
 _RADIUS_K = 100  # neighbours that a search within a radius looks at first
@@ -55,7 +57,7 @@ class Plan:
     Attributes
     ----------
     engine : str
-        ``"exact"``, ``"cells"`` or ``"tables"``.
+        ``"exact"``, ``"cells"``, ``"prefixes"`` or ``"tables"``.
     metric : str
     stored_as : str
         How the vectors are stored, and what they were converted from.
@@ -263,6 +265,74 @@ class TablesPlanner(Planner):
             parameters={"bits": self._functions.bits, "tables": self._functions.tables},
             promise="a neighbour is found with chance 1 - (1 - p^bits)^tables, where p is the "
             "chance that one bit agrees, over the draw of the hash functions",
+            reason=self._reason,
+        )
+
+
+class GuaranteedPlanner(Planner):
+    """Searches prefix tables, which promise for any query, or exactly.
+
+    Parameters
+    ----------
+    rows, metric, stored_as
+        As above. Not float32 for L1.
+    seed : int
+        Of the draw that the promise is over.
+    threads : int
+        To build with; what is built does not depend on it.
+    """
+
+    def __init__(self, rows: Rows, metric: Metric, stored_as: str, seed: int, threads: int) -> None:
+        reason = "a guarantee for any query was asked for"
+        super().__init__(rows, metric, stored_as, reason, seed=seed, threads=threads)
+        self._seed = seed
+        self._stops_of: dict[float, Stops] = {}
+        self._tables = self._built_tables(rows, threads)
+
+    def _built_tables(self, rows: Rows, threads: int) -> PrefixTables:
+        exact = self._make_exact(rows)
+        if self._exact is None:
+            self._exact = exact
+        return PrefixTables(rows, exact.scan, self._seed, threads=threads)
+
+    def _follow(self, rows: Rows, present: Mask | None, threads: int) -> None:
+        super()._follow(rows, present, threads)
+        built = self._tables.count
+        if len(rows) - built > max(_FEW_UNBOUND, built // _UNBOUND_SHARE):
+            self._tables = self._built_tables(rows, threads)
+
+    @property
+    def size_bytes(self) -> int:
+        return super().size_bytes + self._tables.scan.size_bytes
+
+    def engine(self, k: int, recall: float | None, threads: int = 1) -> Engine:
+        assert recall is not None
+        tables = self._tables
+        if recall == 1.0 or 4 * k > self._members:
+            return self.exact
+        if recall not in self._stops_of:
+            self._stops_of[recall] = Stops(recall, tables.tables)
+        engine = PrefixEngine(tables, self._stops_of[recall])
+        late = len(self._rows) > tables.count
+        return GrownEngine(engine, tables.count, self._rows) if late else engine
+
+    def _lost(self, fate: Fate, items: Items, k: int, recall: float | None) -> Fate:
+        return replace(
+            fate,
+            what="lost in hash or filter, which has a chance of "
+            f"{1.0 - (recall or 0.0):.3g} at most, over the draw of the hash functions",
+        )
+
+    def plan(self, recall: float | None, k: int = _PLANNED_K, threads: int = 1) -> Plan:
+        if recall == 1.0:
+            return replace(super().plan(recall, k), reason="recall 1 was asked for")
+        return Plan(
+            engine="prefixes",
+            metric=self._metric.name,
+            stored_as=self._stored_as,
+            parameters={"bits": native.PREFIX_BITS, "tables": self._tables.tables},
+            promise=f"each true neighbour of any query is found with a probability of {recall:g} "
+            "or more, over the draw of the hash functions",
             reason=self._reason,
         )
 

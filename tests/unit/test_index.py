@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
@@ -261,7 +262,7 @@ def test_batches_of_any_size_make_one_index(
     cuts: list[int], searched: list[int], lab: bool
 ) -> None:
     vectors = np.random.default_rng(0).integers(0, 17, (120, 12), np.uint8)
-    options = {"bits": 6, "tables": 3} if lab else {}
+    options: dict[str, Any] = {"bits": 6, "tables": 3} if lab else {}
     whole = Index("l1", value_range=16, **options)
     whole.add(vectors)
     parts = Index("l1", value_range=16, **options)
@@ -275,7 +276,8 @@ def test_batches_of_any_size_make_one_index(
 
 
 def test_many_threads_may_search_at_once(digits: Bytes) -> None:
-    for options in ({}, {"bits": 10, "tables": 5}):
+    several: list[dict[str, Any]] = [{}, {"bits": 10, "tables": 5}]
+    for options in several:
         index = Index("l1", value_range=16, **options)
         index.add(digits[:1500])
         wanted = index.search(digits[1500:], k=3)
