@@ -286,7 +286,7 @@ class GuaranteedPlanner(Planner):
         reason = "a guarantee for any query was asked for"
         super().__init__(rows, metric, stored_as, reason, seed=seed, threads=threads)
         self._seed = seed
-        self._stops_of: dict[float, Stops] = {}
+        self._stops_of: dict[tuple[float, int], Stops] = {}  # by recall and tables
         self._tables = self._built_tables(rows, threads)
 
     def _built_tables(self, rows: Rows, threads: int) -> PrefixTables:
@@ -310,9 +310,10 @@ class GuaranteedPlanner(Planner):
         tables = self._tables
         if recall == 1.0 or 4 * k > self._members:
             return self.exact
-        if recall not in self._stops_of:
-            self._stops_of[recall] = Stops(recall, tables.tables)
-        engine = PrefixEngine(tables, self._stops_of[recall])
+        key = recall, tables.tables
+        if key not in self._stops_of:
+            self._stops_of[key] = Stops(*key)
+        engine = PrefixEngine(tables, self._stops_of[key])
         late = len(self._rows) > tables.count
         return GrownEngine(engine, tables.count, self._rows) if late else engine
 

