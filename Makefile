@@ -37,6 +37,7 @@ bench: $(VENV)/.bench ## set up, measure what the documents quote, write docs/be
 	  $(VENV)/bin/python benchmarks/engine.py --data fashion-mnist-l1 --table && \
 	  $(VENV)/bin/python benchmarks/engine.py --data glove-50 --table --plot && \
 	  $(VENV)/bin/python benchmarks/shift.py && \
+	  $(VENV)/bin/python benchmarks/guaranteed.py && \
 	  $(VENV)/bin/python benchmarks/living.py && \
 	  $(VENV)/bin/python benchmarks/exact.py && \
 	  $(VENV)/bin/python benchmarks/lab.py; } | tee build/benchmarks.md

@@ -66,7 +66,12 @@ def test_commands_exist(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [ROOT / "README.md", ROOT / "docs" / "concepts.md", ROOT / "docs" / "living-index.md"],
+    [
+        ROOT / "README.md",
+        ROOT / "docs" / "concepts.md",
+        ROOT / "docs" / "living-index.md",
+        ROOT / "docs" / "promises.md",
+    ],
     ids=ids,
 )
 def test_python_examples_run(path: Path) -> None:
