@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from dataclasses import replace
@@ -16,8 +17,9 @@ from lookalike.engines.engine import Engine
 from lookalike.engines.rows import Rows
 from lookalike.errors import Drifted, InvalidInput, NotSupported
 from lookalike.hashing.bit_sampling import BitSampling
-from lookalike.hashing.family import HashFamily, HashFunctions
+from lookalike.hashing.family import HashFamily
 from lookalike.hashing.hyperplane import Hyperplane
+from lookalike.hashing.p_stable import PStable
 from lookalike.layout import Layout
 from lookalike.members import (
     Ids,
@@ -30,7 +32,7 @@ from lookalike.members import (
 from lookalike.metrics import metric_named
 from lookalike.native import Measure
 from lookalike.planner import CellsPlanner, GuaranteedPlanner, Plan, Planner, TablesPlanner
-from lookalike.recall import Measured, measure
+from lookalike.recall import Measured, measure, typical_distance
 from lookalike.results import Explanation, Neighbors, Ranges
 from lookalike.seeds import Purpose, resolve_seed, shuffled
 from lookalike.snapshot import Snapshot
@@ -38,7 +40,9 @@ from lookalike.snapshot import Snapshot
 __all__ = ["Index"]
 
 _DEFAULT_RECALL = 0.95
-_HASHED = ("l1", "cosine", "hamming")  # metrics that have hash functions
+_ON_LINES = ("l1", "l2")  # metrics whose hash functions are intervals of lines
+_WIDTH = 4.0  # of an interval, in typical distances of near neighbours
+_MOST_PROBES = 4096
 _MOST_THREADS = 1024
 _MOST_HASHED = 65_536  # bits of a code, and tables
 _MOST_PADDED = 100_000  # neighbours that may be asked for although there are fewer items
@@ -66,8 +70,14 @@ class Index:
         neighbour of any query is found, over the draw of the hash functions; nothing is learned,
         and searches take several times longer.
     bits, tables : int, optional
-        k bits x m tables: classic LSH with the parameters of your choice. Both or neither; for
-        "l1", "cosine" and "hamming".
+        k bits x m tables: classic LSH with the parameters of your choice. Both or neither. A
+        "bit" is one hash function: for "l1" of bytes and "hamming" a sampled bit, for "cosine"
+        the side of a plane, for "l2" and "l1" of other numbers an interval of a random line.
+    probes : int
+        With bits and tables: how many buckets of each table are looked at, the likeliest first.
+    bucket_width : float, optional
+        Length of the intervals, in units of the metric. Four times the median distance of the
+        tenth neighbours of 64 members unless given.
     value_range : int, optional
         For "l1" and "l2": items are whole numbers up to this one, at most 255. Otherwise items
         are stored as bytes if those of the first batch are such, and else as float32. Hash
@@ -103,6 +113,8 @@ class Index:
         promise: str = "calibrated",
         bits: int | None = None,
         tables: int | None = None,
+        probes: int = 1,
+        bucket_width: float | None = None,
         value_range: int | None = None,
         width_bits: int | None = None,
         seed: int | None = 0,
@@ -114,6 +126,9 @@ class Index:
         self.tables = (
             None if tables is None else arrays.positive_integer(tables, "tables", _MOST_HASHED)
         )
+        self.probes = arrays.positive_integer(probes, "probes", _MOST_PROBES)
+        self.bucket_width = bucket_width
+        self._check_hashing()
         self._check_ranges(value_range, width_bits)
         self.value_range = (
             None
@@ -639,20 +654,34 @@ class Index:
                 f"apply; got {given!r}. value_range is for 'l1' and 'l2', width_bits for "
                 "'hamming'."
             )
-        if self.bits is not None and self.metric not in _HASHED:
-            raise NotSupported(
-                "bits and tables must go with metric 'l1', 'cosine' or 'hamming' in this version; "
-                f"got {self.metric!r}. Leave them out and say a recall."
+
+    def _check_hashing(self) -> None:
+        if self.bits is None and (self.probes != 1 or self.bucket_width is not None):
+            raise InvalidInput(
+                "probes and bucket_width must go with bits and tables; got "
+                f"probes={self.probes}, bucket_width={self.bucket_width!r} without. Give all, or "
+                "say a recall alone."
+            )
+        width = self.bucket_width
+        if width is not None and (self.metric not in _ON_LINES or not 0 < width < math.inf):
+            raise InvalidInput(
+                "bucket_width must be a positive number, for metric 'l1' or 'l2'; got "
+                f"{width!r} for {self.metric!r}. Leave it out to have it chosen."
             )
 
     def _layout_for(self, batch: npt.NDArray[Any]) -> Layout:
         """The layout in which the items so far and this batch can be stored."""
         if self._state is None:
-            # Hash functions of tables are drawn for bytes.
-            hashed = 255 if self.bits is not None and self.metric == "l1" else None
+            # Sampled bits are drawn for bytes.
+            sampled = self.bits is not None and self.metric == "l1" and self.bucket_width is None
+            hashed = 255 if sampled and arrays.are_whole_bytes(batch, 255) else None
             return Layout.of(batch, self._metric, self.value_range or hashed, self.width_bits)
         layout = self._state.layout
-        may_widen = self.value_range is None and self.bits is None and self.width_bits is None
+        may_widen = (
+            self.value_range is None
+            and (self.bits is None or self.metric == "l2")
+            and self.width_bits is None
+        )
         if (
             may_widen
             and not layout.are_floats
@@ -756,7 +785,10 @@ class Index:
         rows, layout = state.rows, state.layout
         about = rows, self._metric, layout.stored_as
         if self.bits is not None and self.tables is not None:
-            return TablesPlanner(*about, self._drawn(layout, self.tables, self.bits), threads)
+            width = self._interval(rows)
+            family = self._family(layout, width)
+            functions = family.draw(self.seed, tables=self.tables, bits=self.bits)
+            return TablesPlanner(*about, functions, self.probes, threads, width)
         if self.recall == 1.0:
             return Planner(*about, "recall 1 was asked for")
         if self.promise == "guaranteed":
@@ -767,16 +799,22 @@ class Index:
             return Planner(*about, "with so few items exact search costs least")
         return CellsPlanner(*about, self.seed, threads)
 
-    def _drawn(self, layout: Layout, tables: int, bits: int) -> HashFunctions:
-        """The hash functions of classic LSH."""
-        family: HashFamily
+    def _interval(self, rows: Rows) -> float | None:
+        """How long the intervals are; None for hash functions that have none."""
+        has_bits = self.metric == "l1" and not rows.are_floats and self.bucket_width is None
+        if has_bits or self.metric not in _ON_LINES:
+            return None
+        return self.bucket_width or _WIDTH * typical_distance(rows, self.seed) or 1.0
+
+    def _family(self, layout: Layout, width: float | None) -> HashFamily:
+        """The hash functions of classic LSH, for this metric."""
+        if width is not None:
+            return PStable(layout.width, width, self.metric)
         if self.metric == "cosine":
-            family = Hyperplane(layout.width)
-        elif layout.width_bits is None:
-            family = BitSampling(layout.width, layout.value_range)
-        else:
-            family = BitSampling(layout.width_bits)
-        return family.draw(self.seed, tables=tables, bits=bits)
+            return Hyperplane(layout.width)
+        if layout.width_bits is None:
+            return BitSampling(layout.width, layout.value_range)
+        return BitSampling(layout.width_bits)
 
     def _guaranteed(self, rows: Rows, stored_as: str, threads: int) -> Planner:
         """The planner for a promise about any query."""

@@ -234,20 +234,35 @@ class TablesPlanner(Planner):
     rows, metric, stored_as
         As above.
     functions : HashFunctions
+    probes : int
+        Buckets looked at in each table.
     threads : int
         To build with.
+    bucket_width : float or None
+        What the functions were drawn for, where they have one.
     """
 
     def __init__(
-        self, rows: Rows, metric: Metric, stored_as: str, functions: HashFunctions, threads: int
+        self,
+        rows: Rows,
+        metric: Metric,
+        stored_as: str,
+        functions: HashFunctions,
+        probes: int,
+        threads: int,
+        bucket_width: float | None = None,
     ) -> None:
-        super().__init__(rows, metric, stored_as, "bits and tables were given")
+        intervals = (
+            "" if bucket_width is None else f"; intervals of lines are {bucket_width:g} long"
+        )
+        super().__init__(rows, metric, stored_as, "bits and tables were given" + intervals)
         self._functions = functions
-        self._tables = TablesEngine(rows, functions, threads)
+        self._probes = probes
+        self._tables = TablesEngine(rows, functions, threads, probes)
 
     def _follow(self, rows: Rows, present: Mask | None, threads: int) -> None:
         if len(rows) > len(self._rows):
-            self._tables = TablesEngine(rows, self._functions, threads)
+            self._tables = TablesEngine(rows, self._functions, threads, self._probes)
         super()._follow(rows, present, threads)
 
     @property
@@ -262,11 +277,17 @@ class TablesPlanner(Planner):
             engine="tables",
             metric=self._metric.name,
             stored_as=self._stored_as,
-            parameters={"bits": self._functions.bits, "tables": self._functions.tables},
+            parameters=self._parameters,
             promise="a neighbour is found with chance 1 - (1 - p^bits)^tables, where p is the "
-            "chance that one bit agrees, over the draw of the hash functions",
+            "chance that one bit agrees, over the draw of the hash functions"
+            + (", and more with several probes" if self._probes > 1 else ""),
             reason=self._reason,
         )
+
+    @property
+    def _parameters(self) -> dict[str, int]:
+        parameters = {"bits": self._functions.bits, "tables": self._functions.tables}
+        return parameters if self._probes == 1 else {**parameters, "probes": self._probes}
 
 
 class GuaranteedPlanner(Planner):

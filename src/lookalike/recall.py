@@ -29,6 +29,7 @@ import numpy.typing as npt
 from lookalike.engines.cells import CellTables, Ranks
 from lookalike.engines.effort import Effort, Sightings
 from lookalike.engines.engine import Engine, Items, Mask
+from lookalike.engines.exact import ExactEngine
 from lookalike.engines.rows import Rows
 from lookalike.seeds import Purpose, shuffled
 
@@ -41,6 +42,7 @@ __all__ = [
     "Sample",
     "lower_bound",
     "measure",
+    "typical_distance",
 ]
 
 Counts = npt.NDArray[np.int64]
@@ -50,6 +52,7 @@ _TWO_SIDED = 1.96
 SMALL_SAMPLE = 1600
 _LARGE_SAMPLE = 4000  # for targets above this, which few misses decide
 _LARGE_SAMPLE_TARGET = 0.995
+_FEW_SAMPLE = 64
 FIRST_K = 10  # neighbours found for each vector of the sample; more when they are asked for
 _LATER_K = 100
 _GROWTH = 1.2  # from one number of probes that is tried to the next
@@ -438,3 +441,19 @@ def measure(
         recalls[i] = (found <= limit[possible - 1]).sum() / possible if possible else 1.0
     low, high = _interval(recalls, k, _TWO_SIDED)
     return Measured(float(recalls.mean()), low, high, k, len(items), held_out)
+
+
+def typical_distance(rows: Rows, seed: int) -> float:
+    """How far the tenth neighbour of a member is: the median of a small random sample.
+
+    Parameters
+    ----------
+    rows : Rows
+    seed : int
+        Decides the sample.
+    """
+    sample = shuffled(len(rows), _FEW_SAMPLE, seed=seed, purpose=Purpose.CALIBRATION, stream=2)
+    items = np.ascontiguousarray(rows.vectors[sample])
+    k = min(FIRST_K + 1, len(rows))  # each is its own first neighbour
+    _, distances = ExactEngine(rows, bounding=False).nearest(items, len(items), k, 1)
+    return float(np.median(distances[:, -1]))

@@ -32,6 +32,8 @@ class Purpose(enum.IntEnum):
     CELLS = 3
     CALIBRATION = 4
     HYPERPLANES = 5
+    LINES = 6
+    SHIFTS = 7
 
 
 def resolve_seed(seed: int | None) -> int:

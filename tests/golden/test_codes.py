@@ -41,6 +41,8 @@ def test_purposes_keep_their_numbers() -> None:
         "CELLS": 3,
         "CALIBRATION": 4,
         "HYPERPLANES": 5,
+        "LINES": 6,
+        "SHIFTS": 7,
     }
 
 

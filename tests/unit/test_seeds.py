@@ -58,4 +58,6 @@ def test_the_numbers_of_purposes_stay() -> None:
         "CELLS": 3,
         "CALIBRATION": 4,
         "HYPERPLANES": 5,
+        "LINES": 6,
+        "SHIFTS": 7,
     }

@@ -38,6 +38,8 @@ class TablesEngine(Engine):
         ``tables * bits`` drawn hash functions.
     threads : int
         How many to build with; the tables do not depend on it.
+    probes : int
+        Buckets looked at in each table: the item's own, then those across the nearest boundaries.
 
     Notes
     -----
@@ -46,10 +48,15 @@ class TablesEngine(Engine):
     different codes never share a bucket, however many bits they have.
     """
 
-    def __init__(self, rows: Rows, functions: HashFunctions, threads: int = 1) -> None:
+    def __init__(
+        self, rows: Rows, functions: HashFunctions, threads: int = 1, probes: int = 1
+    ) -> None:
         self._functions = functions
+        self._probes = probes
         # Tests of bits are compiled together with the look-up; other codes are computed before.
-        self._sampler = functions.sampler if isinstance(functions, BitFunctions) else None
+        self._sampler = (
+            functions.sampler if isinstance(functions, BitFunctions) and probes == 1 else None
+        )
         self._width = rows.width
         self._count = len(rows)
         self._verifier = rows.scan()
@@ -92,8 +99,7 @@ class TablesEngine(Engine):
         self, items: Items, threads: int, allowed: Mask | None = None
     ) -> tuple[Slots, Slots]:
         if self._sampler is None:
-            codes = self._functions.hash(items.reshape(-1, self._width), threads)
-            offsets, slots = self._tables.candidates_of_codes(codes, threads)
+            offsets, slots = self._probed(items.reshape(-1, self._width), threads)
         else:
             offsets, slots = self._tables.candidates(self._sampler, items, threads)
         if allowed is None:
@@ -101,6 +107,18 @@ class TablesEngine(Engine):
         kept = allowed[slots] != 0
         before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
         return before[offsets], slots[kept]
+
+    def _probed(self, items: Items, threads: int) -> tuple[Slots, Slots]:
+        """The union of all buckets that are probed for each item."""
+        count, codes = len(items), self._functions.probes(items, self._probes, threads)
+        whole = codes.reshape(self._functions.tables, count * self._probes, -1)
+        offsets, slots = self._tables.candidates_of_codes(whole, threads)
+        if self._probes == 1:
+            return offsets, slots
+        item = np.repeat(np.arange(count), np.diff(offsets[:: self._probes]))
+        union = np.unique(item * self._count + slots)
+        bounds = np.searchsorted(union, np.arange(count + 1) * self._count)
+        return bounds.astype(np.int64), union % self._count
 
     def candidates_of_one(self, item: Items) -> Slots | None:
         if self._sampler is None:

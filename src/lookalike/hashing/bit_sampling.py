@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from lookalike import native
 from lookalike.errors import InvalidInput
-from lookalike.hashing.family import HashFamily, HashFunctions
+from lookalike.hashing.family import HashFamily, HashFunctions, bit_alternatives
+from lookalike.hashing.probing import Alternatives
 from lookalike.seeds import Purpose, integers_below
 
 __all__ = ["BitFunctions", "BitSampling", "threshold_functions"]
@@ -107,18 +108,41 @@ class BitFunctions(HashFunctions):
     ----------
     sampler : native.BitSampler
         The tests, compiled; items are bytes, or whole numbers in a wider dtype.
-    tables, bits : int
+    positions : ndarray of int, shape (tables, bits)
+        The value that each test reads, or the bit.
+    thresholds : ndarray of int, same shape, or None
+        What the value must exceed; None for bits, which have no distance from their boundary.
     """
 
-    def __init__(self, sampler: native.BitSampler, tables: int, bits: int) -> None:
-        super().__init__(tables, bits)
+    def __init__(
+        self,
+        sampler: native.BitSampler,
+        positions: npt.NDArray[np.integer[Any]],
+        thresholds: npt.NDArray[np.integer[Any]] | None = None,
+    ) -> None:
+        super().__init__(*positions.shape)
         self.sampler = sampler
+        self._positions = positions
+        self._thresholds = thresholds
 
     def hash(self, items: npt.NDArray[Any], threads: int = 1) -> npt.NDArray[np.uint64]:
         """Hash a batch of bytes, or of whole numbers in a wider dtype; see the base."""
         codes = np.empty((self.tables, len(items), self.words), np.uint64)
         self.sampler.codes(items, threads, codes)
         return codes
+
+    def _alternatives(self, items: npt.NDArray[Any], threads: int) -> Alternatives:
+        codes = self.hash(items, threads)
+        bits = np.unpackbits(codes.astype("<u8").view(np.uint8), axis=2, bitorder="little")
+        values = bits[:, :, : self.bits].reshape(-1, self.bits).astype(np.bool_)
+        if self._thresholds is None:
+            return bit_alternatives(values, np.ones(values.shape))
+        numbers = np.asarray(items, np.float64).reshape(len(items), -1)
+        read = numbers[:, self._positions].transpose(1, 0, 2)
+        # The boundary lies between two whole numbers. A threshold below all values has none.
+        costs = (read - self._thresholds[:, None] - 0.5) ** 2
+        costs[np.broadcast_to(self._thresholds[:, None] < 0, costs.shape)] = np.inf
+        return bit_alternatives(values, costs.reshape(-1, self.bits))
 
 
 def threshold_functions(
@@ -162,7 +186,6 @@ def threshold_functions(
             f"thresholds must be in [-1, 254]; got {thresholds.min()} to {thresholds.max()}. "
             "Bit t of the unary code has threshold t."
         )
-    tables, bits = positions.shape
     sampler = native.BitSampler(
         np.ascontiguousarray(positions, np.uint32),
         np.full(positions.shape, 255, np.uint8),
@@ -170,11 +193,10 @@ def threshold_functions(
         dimension,
         value_range,
     )
-    return BitFunctions(sampler, tables, bits)
+    return BitFunctions(sampler, positions, thresholds)
 
 
 def _bit_functions(chosen: npt.NDArray[np.int64], width_bits: int) -> BitFunctions:
-    tables, bits = chosen.shape
     sampler = native.BitSampler(
         (chosen // 8).astype(np.uint32),
         (128 >> (chosen % 8)).astype(np.uint8),  # numpy.packbits puts the first bit highest
@@ -182,4 +204,4 @@ def _bit_functions(chosen: npt.NDArray[np.int64], width_bits: int) -> BitFunctio
         -(-width_bits // 8),
         255,
     )
-    return BitFunctions(sampler, tables, bits)
+    return BitFunctions(sampler, chosen)

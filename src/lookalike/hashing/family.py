@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HashFamily", "HashFunctions"]
+from lookalike.hashing.probing import Alternatives, probed_values
+
+__all__ = ["WORD_BITS", "HashFamily", "HashFunctions", "bit_alternatives"]
+
+WORD_BITS = 64
 
 
 class HashFunctions(ABC):
@@ -27,7 +31,7 @@ class HashFunctions(ABC):
     @property
     def words(self) -> int:
         """Words of 64 bits that a code takes."""
-        return -(-self.bits // 64)
+        return -(-self.bits // WORD_BITS)
 
     @abstractmethod
     def hash(self, items: npt.NDArray[Any], threads: int = 1) -> npt.NDArray[np.uint64]:
@@ -46,6 +50,46 @@ class HashFunctions(ABC):
             Bit j of a code is bit ``j % 64`` of its word ``j // 64``; the unused bits of the
             last word are zero. ``words`` is ``ceil(bits / 64)``.
         """
+
+    def probes(
+        self, items: npt.NDArray[Any], count: int, threads: int = 1
+    ) -> npt.NDArray[np.uint64]:
+        """Codes of the buckets that near neighbours are most likely in.
+
+        Parameters
+        ----------
+        items : ndarray, shape (n, d)
+        count : int
+            How many in each table; where there are not so many, the first fill up.
+        threads : int
+
+        Returns
+        -------
+        ndarray of uint64, shape (tables, n, count, words)
+            The item's own code first, then by ascending cost; see :mod:`.probing`.
+        """
+        if count == 1:
+            return self.hash(items, threads)[:, :, None]
+        probed = probed_values(self._alternatives(items, threads), count)
+        packed = self._packed(probed.reshape(self.tables, -1, self.bits))
+        return packed.reshape(self.tables, -1, count, self.words)
+
+    @abstractmethod
+    def _alternatives(self, items: npt.NDArray[Any], threads: int) -> Alternatives:
+        """What the values of all codes may become: those of the first table first."""
+
+    def _packed(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+        """Codes from their values, which are single bits here: (tables, n, bits)."""
+        whole = np.zeros((*values.shape[:2], self.words * WORD_BITS), np.bool_)
+        whole[..., : self.bits] = values
+        return np.packbits(whole, axis=2, bitorder="little").view("<u8").astype(np.uint64)
+
+
+def bit_alternatives(values: npt.NDArray[np.bool_], costs: npt.NDArray[np.float64]) -> Alternatives:
+    """Each bit may become the other one: values and costs of shape (codes, bits)."""
+    own = values.astype(np.int64)
+    functions = np.broadcast_to(np.arange(own.shape[1]), own.shape)
+    return Alternatives(own, functions, 1 - own, costs)
 
 
 class HashFamily(ABC):

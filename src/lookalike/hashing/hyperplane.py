@@ -15,14 +15,14 @@ import numpy.typing as npt
 
 from lookalike import native
 from lookalike.errors import InvalidInput
-from lookalike.hashing.family import HashFamily, HashFunctions
+from lookalike.hashing.family import HashFamily, HashFunctions, bit_alternatives
+from lookalike.hashing.probing import Alternatives
 from lookalike.seeds import Purpose, normals
 
 __all__ = ["Hyperplane", "HyperplaneFunctions"]
 
 _OUTPUT_MULTIPLE = 16  # numbers that the core projects to together
 _TOGETHER = 1 << 20  # projected numbers in memory at once
-_WORD_BITS = 64
 
 
 class Hyperplane(HashFamily):
@@ -101,6 +101,8 @@ class HyperplaneFunctions(HashFunctions):
         tables, bits, dimension = planes.shape
         super().__init__(tables, bits)
         self._dimension = dimension
+        squares = np.einsum("tbd,tbd->tb", planes, planes, dtype=np.float64)
+        self._lengths = np.sqrt(squares)  # of the normal vectors
         outputs = -(-tables * bits // _OUTPUT_MULTIPLE) * _OUTPUT_MULTIPLE
         matrix = np.zeros((dimension, outputs), np.float32)
         matrix[:, : tables * bits] = planes.reshape(tables * bits, dimension).T
@@ -117,12 +119,21 @@ class HyperplaneFunctions(HashFunctions):
             codes[:, part] = self._codes(flat[part], threads)
         return codes
 
-    def _codes(self, items: npt.NDArray[np.float32], threads: int) -> npt.NDArray[np.uint64]:
+    def _heights(self, items: npt.NDArray[np.float32], threads: int) -> npt.NDArray[np.float32]:
+        """Of items above planes, times the lengths of the normals: (tables, n, bits)."""
         count, outputs = len(items), self._projection.outputs
         heights = np.empty((count, outputs), np.float32)
         rest = np.empty(count, np.float32)
         self._projection.apply(items.view(np.uint8), outputs, threads, heights, rest)
-        sides = (heights >= 0)[:, : self.tables * self.bits].reshape(count, self.tables, self.bits)
-        whole = np.zeros((self.tables, count, self.words * _WORD_BITS), np.bool_)
-        whole[:, :, : self.bits] = sides.transpose(1, 0, 2)
-        return np.packbits(whole, axis=2, bitorder="little").view("<u8").astype(np.uint64)
+        own = heights[:, : self.tables * self.bits].reshape(count, self.tables, self.bits)
+        return own.transpose(1, 0, 2)
+
+    def _codes(self, items: npt.NDArray[np.float32], threads: int) -> npt.NDArray[np.uint64]:
+        return self._packed((self._heights(items, threads) >= 0).astype(np.int64))
+
+    def _alternatives(self, items: npt.NDArray[Any], threads: int) -> Alternatives:
+        flat = np.ascontiguousarray(items, np.float32).reshape(-1, self._dimension)
+        heights = self._heights(flat, threads)
+        costs = (heights.astype(np.float64) / self._lengths[:, None]) ** 2
+        above = heights >= 0
+        return bit_alternatives(above.reshape(-1, self.bits), costs.reshape(-1, self.bits))

@@ -1,0 +1,121 @@
+"""Classic LSH for every metric: bits, tables and probes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from lookalike import Index
+from lookalike.errors import InvalidInput
+
+WIDTH, COUNT = 24, 3000
+
+
+def mixture(seed: int, count: int) -> npt.NDArray[np.float32]:
+    centres = np.random.default_rng(0).normal(size=(60, WIDTH)) * 2
+    random = np.random.default_rng(seed)
+    return np.asarray(
+        centres[random.integers(0, 60, count)] + random.normal(size=(count, WIDTH)), np.float32
+    )
+
+
+def in_bytes(seed: int, count: int) -> npt.NDArray[np.uint8]:
+    return np.clip(mixture(seed, count) * 20 + 128, 0, 255).astype(np.uint8)
+
+
+CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "l1 of bytes": ("l1", in_bytes, {}),
+    "l1 of bytes, on lines": ("l1", in_bytes, {"bucket_width": 2000.0}),
+    "l1 of floats": ("l1", mixture, {}),
+    "l2": ("l2", mixture, {}),
+    "l2 of bytes": ("l2", in_bytes, {}),
+    "cosine": ("cosine", mixture, {}),
+    "hamming": ("hamming", in_bytes, {}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_more_probes_find_more_and_lose_nothing(case: str) -> None:
+    metric, made, options = CASES[case]
+    queries, recalls, before = made(2, 60), [], None
+    exact = Index(metric, recall=1.0)
+    exact.add(made(1, COUNT))
+    truth = exact.search(queries, k=5).distances[:, -1:]
+    bits = 40 if case == "l1 of bytes" else 10  # one of its bits says less
+    for probes in (1, 8, 40):
+        index = Index(metric, bits=bits, tables=3, probes=probes, **options)
+        index.add(made(1, COUNT))
+        candidates = index.candidates(queries)
+        hits = index.search(queries, k=5)
+        recalls.append(float((hits.distances <= truth).mean()))
+        for q, own in enumerate(candidates):
+            assert (np.diff(own) > 0).all()
+            assert np.isin(hits.ids[q][hits.ids[q] >= 0], own).all()
+            assert before is None or np.isin(before[q], own).all()
+            one = index.search(queries[q], k=5)
+            assert (one.ids == hits.ids[q]).all()
+            assert (index.candidates(queries[q]) == own).all()
+        before = candidates
+        assert index.plan.parameters.get("probes", 1) == probes
+    assert recalls[0] < recalls[1] < recalls[2]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_item_is_found_by_itself(case: str) -> None:
+    metric, made, options = CASES[case]
+    index = Index(metric, bits=12, tables=2, **options)
+    items = made(1, 500)
+    index.add(items)
+    assert (index.search(items, k=1).distances[:, 0] < 1e-6).all()
+    late = made(9, 100)
+    ids = index.add(late)
+    index.remove(ids[:50])
+    assert (index.search(late[50:], k=1).distances[:, 0] < 1e-6).all()
+    assert not np.isin(ids[:50], index.search(late, k=3).ids).any()
+
+
+def test_the_intervals_follow_the_items_unless_given() -> None:
+    index = Index("l2", bits=6, tables=4)
+    index.add(mixture(1, 1000))
+    assert "intervals of lines are" in index.plan.reason
+    small, large = (Index("l2", bits=6, tables=4) for _ in range(2))
+    small.add(mixture(1, 1000) * 1e-12)
+    large.add(mixture(1, 1000) * 1e12)
+    a, b, c = (i.candidates(v) for i, v in (
+        (index, mixture(2, 20)), (small, mixture(2, 20) * 1e-12), (large, mixture(2, 20) * 1e12)
+    ))  # fmt: skip
+    agreeing = [np.intersect1d(x, y).size / max(1, len(x)) for x, y in zip(a, b, strict=True)]
+    assert np.mean(agreeing) > 0.95
+    agreeing = [np.intersect1d(x, y).size / max(1, len(x)) for x, y in zip(a, c, strict=True)]
+    assert np.mean(agreeing) > 0.95
+    given = Index("l2", bits=6, tables=4, bucket_width=2.5)
+    given.add(mixture(1, 100))
+    assert "intervals of lines are 2.5 long" in given.plan.reason
+
+
+def test_equal_items_and_one_dimension_are_hashed() -> None:
+    for items in (np.ones((50, 3), np.float32), np.arange(50.0)[:, None] + 0.5):
+        index = Index("l2", bits=4, tables=2, probes=3)
+        index.add(items)
+        assert (index.search(items, k=1).distances == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("metric", "options", "part"),
+    [
+        ("l2", {"probes": 3}, "must go with bits and tables"),
+        ("l2", {"bucket_width": 3.0}, "must go with bits and tables"),
+        ("l2", {"bits": 3, "tables": 2, "probes": 0}, "probes must be"),
+        ("cosine", {"bits": 3, "tables": 2, "bucket_width": 1.0}, "for metric 'l1' or 'l2'"),
+        ("l2", {"bits": 3, "tables": 2, "bucket_width": -1.0}, "must be a positive number"),
+        ("l2", {"bits": 3, "tables": 2, "bucket_width": float("nan")}, "must be a positive"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    metric: str, options: dict[str, Any], part: str
+) -> None:
+    with pytest.raises(InvalidInput, match=part):
+        Index(metric, **options)
