@@ -17,6 +17,7 @@ from lookalike.engines.engine import Engine
 from lookalike.engines.rows import Rows
 from lookalike.errors import Drifted, InvalidInput, NotSupported
 from lookalike.hashing.bit_sampling import BitSampling
+from lookalike.hashing.cross_polytope import CrossPolytope
 from lookalike.hashing.family import HashFamily
 from lookalike.hashing.hyperplane import Hyperplane
 from lookalike.hashing.p_stable import PStable
@@ -40,7 +41,12 @@ from lookalike.snapshot import Snapshot
 __all__ = ["Index"]
 
 _DEFAULT_RECALL = 0.95
-_ON_LINES = ("l1", "l2")  # metrics whose hash functions are intervals of lines
+_FAMILIES = {  # of hash functions, by metric
+    "l1": ("bit_sampling", "p_stable"),
+    "l2": ("p_stable",),
+    "cosine": ("hyperplane", "cross_polytope"),
+    "hamming": ("bit_sampling",),
+}
 _WIDTH = 4.0  # of an interval, in typical distances of near neighbours
 _MOST_PROBES = 4096
 _MOST_THREADS = 1024
@@ -71,8 +77,11 @@ class Index:
         and searches take several times longer.
     bits, tables : int, optional
         k bits x m tables: classic LSH with the parameters of your choice. Both or neither. A
-        "bit" is one hash function: for "l1" of bytes and "hamming" a sampled bit, for "cosine"
-        the side of a plane, for "l2" and "l1" of other numbers an interval of a random line.
+        "bit" is one hash function of the family.
+    family : {"bit_sampling", "p_stable", "hyperplane", "cross_polytope"}, optional
+        With bits and tables: which functions. Unless given, bits of the items for "hamming" and
+        for "l1" of bytes, intervals of random lines ("p_stable") for "l2" and for "l1" of other
+        numbers, the sides of planes for "cosine"; "cross_polytope" is the other one for "cosine".
     probes : int
         With bits and tables: how many buckets of each table are looked at, the likeliest first.
     bucket_width : float, optional
@@ -113,6 +122,7 @@ class Index:
         promise: str = "calibrated",
         bits: int | None = None,
         tables: int | None = None,
+        family: str | None = None,
         probes: int = 1,
         bucket_width: float | None = None,
         value_range: int | None = None,
@@ -127,6 +137,7 @@ class Index:
             None if tables is None else arrays.positive_integer(tables, "tables", _MOST_HASHED)
         )
         self.probes = arrays.positive_integer(probes, "probes", _MOST_PROBES)
+        self.family = family
         self.bucket_width = bucket_width
         self._check_hashing()
         self._check_ranges(value_range, width_bits)
@@ -656,25 +667,33 @@ class Index:
             )
 
     def _check_hashing(self) -> None:
-        if self.bits is None and (self.probes != 1 or self.bucket_width is not None):
+        given = self.probes != 1 or self.bucket_width is not None or self.family is not None
+        if self.bits is None and given:
             raise InvalidInput(
-                "probes and bucket_width must go with bits and tables; got "
-                f"probes={self.probes}, bucket_width={self.bucket_width!r} without. Give all, or "
-                "say a recall alone."
+                "family, probes and bucket_width must go with bits and tables; got "
+                f"family={self.family!r}, probes={self.probes}, bucket_width={self.bucket_width!r} "
+                "without. Give all, or say a recall alone."
+            )
+        if self.family is not None and self.family not in _FAMILIES[self.metric]:
+            raise InvalidInput(
+                f"family must be one of {', '.join(map(repr, _FAMILIES[self.metric]))} for metric "
+                f"{self.metric!r}; got {self.family!r}. Leave it out for the first that fits."
             )
         width = self.bucket_width
-        if width is not None and (self.metric not in _ON_LINES or not 0 < width < math.inf):
+        on_lines = self.family in (None, "p_stable") and "p_stable" in _FAMILIES[self.metric]
+        if width is not None and (not on_lines or not 0 < width < math.inf):
             raise InvalidInput(
-                "bucket_width must be a positive number, for metric 'l1' or 'l2'; got "
-                f"{width!r} for {self.metric!r}. Leave it out to have it chosen."
+                "bucket_width must be a positive number, for family 'p_stable' of metric 'l1' or "
+                f"'l2'; got {width!r}. Leave it out to have it chosen."
             )
 
     def _layout_for(self, batch: npt.NDArray[Any]) -> Layout:
         """The layout in which the items so far and this batch can be stored."""
         if self._state is None:
             # Sampled bits are drawn for bytes.
-            sampled = self.bits is not None and self.metric == "l1" and self.bucket_width is None
-            hashed = 255 if sampled and arrays.are_whole_bytes(batch, 255) else None
+            sampled = self.bits is not None and self.metric == "l1" and not self._is_on_lines
+            named = self.family == "bit_sampling"
+            hashed = 255 if sampled and (named or arrays.are_whole_bytes(batch, 255)) else None
             return Layout.of(batch, self._metric, self.value_range or hashed, self.width_bits)
         layout = self._state.layout
         may_widen = (
@@ -799,19 +818,24 @@ class Index:
             return Planner(*about, "with so few items exact search costs least")
         return CellsPlanner(*about, self.seed, threads)
 
+    @property
+    def _is_on_lines(self) -> bool:
+        """Whether the hash functions are known to be intervals of lines, whatever the items."""
+        return self.metric == "l2" or self.family == "p_stable" or self.bucket_width is not None
+
     def _interval(self, rows: Rows) -> float | None:
         """How long the intervals are; None for hash functions that have none."""
-        has_bits = self.metric == "l1" and not rows.are_floats and self.bucket_width is None
-        if has_bits or self.metric not in _ON_LINES:
+        if not self._is_on_lines and not (self.metric == "l1" and rows.are_floats):
             return None
         return self.bucket_width or _WIDTH * typical_distance(rows, self.seed) or 1.0
 
     def _family(self, layout: Layout, width: float | None) -> HashFamily:
-        """The hash functions of classic LSH, for this metric."""
+        """The hash functions of classic LSH."""
         if width is not None:
             return PStable(layout.width, width, self.metric)
         if self.metric == "cosine":
-            return Hyperplane(layout.width)
+            crosses = self.family == "cross_polytope"
+            return CrossPolytope(layout.width) if crosses else Hyperplane(layout.width)
         if layout.width_bits is None:
             return BitSampling(layout.width, layout.value_range)
         return BitSampling(layout.width_bits)

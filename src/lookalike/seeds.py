@@ -34,6 +34,7 @@ class Purpose(enum.IntEnum):
     HYPERPLANES = 5
     LINES = 6
     SHIFTS = 7
+    AXES = 8
 
 
 def resolve_seed(seed: int | None) -> int:

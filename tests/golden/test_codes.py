@@ -43,6 +43,7 @@ def test_purposes_keep_their_numbers() -> None:
         "HYPERPLANES": 5,
         "LINES": 6,
         "SHIFTS": 7,
+        "AXES": 8,
     }
 
 

@@ -28,11 +28,12 @@ def in_bytes(seed: int, count: int) -> npt.NDArray[np.uint8]:
 
 CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "l1 of bytes": ("l1", in_bytes, {}),
-    "l1 of bytes, on lines": ("l1", in_bytes, {"bucket_width": 2000.0}),
+    "l1 of bytes, on lines": ("l1", in_bytes, {"family": "p_stable"}),
     "l1 of floats": ("l1", mixture, {}),
     "l2": ("l2", mixture, {}),
     "l2 of bytes": ("l2", in_bytes, {}),
     "cosine": ("cosine", mixture, {}),
+    "cosine, cross-polytopes": ("cosine", mixture, {"family": "cross_polytope"}),
     "hamming": ("hamming", in_bytes, {}),
 }
 
@@ -44,7 +45,8 @@ def test_more_probes_find_more_and_lose_nothing(case: str) -> None:
     exact = Index(metric, recall=1.0)
     exact.add(made(1, COUNT))
     truth = exact.search(queries, k=5).distances[:, -1:]
-    bits = 40 if case == "l1 of bytes" else 10  # one of its bits says less
+    # One bit says less, one cross-polytope more than a plane or an interval.
+    bits = {"l1 of bytes": 40, "cosine, cross-polytopes": 3}.get(case, 10)
     for probes in (1, 8, 40):
         index = Index(metric, bits=bits, tables=3, probes=probes, **options)
         index.add(made(1, COUNT))
@@ -96,6 +98,13 @@ def test_the_intervals_follow_the_items_unless_given() -> None:
     assert "intervals of lines are 2.5 long" in given.plan.reason
 
 
+def test_a_family_of_bytes_refuses_other_numbers() -> None:
+    index = Index("l1", bits=6, tables=2, family="bit_sampling")
+    with pytest.raises(InvalidInput, match="must lie in"):
+        index.add(mixture(1, 10))
+    assert len(index) == 0
+
+
 def test_equal_items_and_one_dimension_are_hashed() -> None:
     for items in (np.ones((50, 3), np.float32), np.arange(50.0)[:, None] + 0.5):
         index = Index("l2", bits=4, tables=2, probes=3)
@@ -109,7 +118,14 @@ def test_equal_items_and_one_dimension_are_hashed() -> None:
         ("l2", {"probes": 3}, "must go with bits and tables"),
         ("l2", {"bucket_width": 3.0}, "must go with bits and tables"),
         ("l2", {"bits": 3, "tables": 2, "probes": 0}, "probes must be"),
-        ("cosine", {"bits": 3, "tables": 2, "bucket_width": 1.0}, "for metric 'l1' or 'l2'"),
+        ("cosine", {"bits": 3, "tables": 2, "bucket_width": 1.0}, "of metric 'l1' or 'l2'"),
+        ("cosine", {"family": "hyperplane"}, "must go with bits and tables"),
+        ("cosine", {"bits": 3, "tables": 2, "family": "p_stable"}, "one of 'hyperplane', 'cross"),
+        (
+            "l1",
+            {"bits": 3, "tables": 2, "family": "bit_sampling", "bucket_width": 1.0},
+            "for family 'p_stable'",
+        ),
         ("l2", {"bits": 3, "tables": 2, "bucket_width": -1.0}, "must be a positive number"),
         ("l2", {"bits": 3, "tables": 2, "bucket_width": float("nan")}, "must be a positive"),
     ],

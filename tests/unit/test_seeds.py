@@ -60,4 +60,5 @@ def test_the_numbers_of_purposes_stay() -> None:
         "HYPERPLANES": 5,
         "LINES": 6,
         "SHIFTS": 7,
+        "AXES": 8,
     }

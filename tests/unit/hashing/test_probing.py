@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike.hashing.bit_sampling import BitSampling
+from lookalike.hashing.cross_polytope import CrossPolytope
 from lookalike.hashing.family import HashFunctions
 from lookalike.hashing.hyperplane import Hyperplane
 from lookalike.hashing.p_stable import PStable
@@ -84,6 +85,7 @@ def test_each_family_crosses_its_nearest_boundaries() -> None:
     random = np.random.default_rng(0)
     floats = random.normal(size=(12, 20)).astype(np.float32)
     boundaries(Hyperplane(20).draw(0, tables=3, bits=70), floats)
+    boundaries(CrossPolytope(20).draw(0, tables=3, bits=5), floats)
     boundaries(PStable(20, 2.0).draw(0, tables=3, bits=7), floats)
     boundaries(PStable(20, 30.0, "l1").draw(0, tables=3, bits=7), floats)
     numbers = random.integers(0, 17, (12, 20), np.uint8)
