@@ -126,7 +126,7 @@ def test_k_rows_are_found_however_small_the_effort(
         assert (engine.nearest(query, None, 5, 1, few)[0][3:] == -1).all()
 
 
-def test_few_cells_are_one_region(tables: CellTables) -> None:
+def test_regions_are_learned_once_and_leave_no_number_out(tables: CellTables) -> None:
     cells = tables.sketches.cells
     regions = Regions.learn(cells, seed=0)
     assert (regions.of_cell == tables.regions.of_cell).all()

@@ -4,8 +4,8 @@ The number of agreeing values is binomial and Hoeffding's inequality bounds it, 
 1e-9 for each of fewer than 100 cases. Lines are normal only approximately, to 0.001 in their
 distribution function; the chance is the mean of a function of one projection that rises and
 falls once by at most 1, so that it is off by at most twice that along one axis. Along many
-axes sums of normal numbers are the more normal. A Cauchy number is a ratio of two normal ones, and
-is off by at most four times as much.
+axes sums of normal numbers are the more normal. A Cauchy number is a ratio of two normal ones, each
+of which may be off by as much: twice that is allowed.
 """
 
 from __future__ import annotations

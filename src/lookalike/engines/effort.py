@@ -47,9 +47,7 @@ class Regions:
     @classmethod
     def learn(cls, cells: native.Cells, seed: int) -> Regions:
         """Divide cells by k-means over their centroids."""
-        wanted = min(_MOST_REGIONS, len(cells) // _CELLS_PER_REGION)
-        if wanted < 2:
-            return cls(np.zeros(len(cells), np.uint8))
+        wanted = min(_MOST_REGIONS, max(1, len(cells) // _CELLS_PER_REGION))
         centroids = _centroids(cells)
         dimensions = len(cells.sketch.steps)
         least_step = float(cells.sketch.steps.min())

@@ -96,7 +96,7 @@ class HashFamily(ABC):
     """A family of hash functions for one metric.
 
     A family can draw functions from a seed, and says how probable it is that one drawn
-    function gives two items the same bit, as a function of their distance alone.
+    function gives two items the same value, as a function of their distance alone.
     """
 
     @abstractmethod
@@ -109,7 +109,7 @@ class HashFamily(ABC):
 
     @abstractmethod
     def collision_probability(self, distance: float) -> float:
-        """Chance that one random function gives two items at this distance the same bit.
+        """Chance that one random function gives two items at this distance the same value.
 
         The chance is over the draw of the function, not over the data.
         """

@@ -30,7 +30,7 @@ _FURTHEST = 2.0**31 - 128  # the largest float32 that is an int32
 
 
 class PStable(HashFamily):
-    """The family for the l2 distance.
+    """The family for the l2 or the l1 distance.
 
     Parameters
     ----------
