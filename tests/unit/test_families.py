@@ -10,6 +10,7 @@ import pytest
 
 from lookalike import Index
 from lookalike.errors import InvalidInput
+from lookalike.hashing.bit_sampling import BitSampling
 
 WIDTH, COUNT = 24, 3000
 
@@ -110,6 +111,26 @@ def test_equal_items_and_one_dimension_are_hashed() -> None:
         index = Index("l2", bits=4, tables=2, probes=3)
         index.add(items)
         assert (index.search(items, k=1).distances == 0).all()
+
+
+def test_items_aimed_at_a_known_seed_miss_an_unknown_one() -> None:
+    """They agree with the query in all values that the known seed samples, and in no others."""
+    random = np.random.default_rng(0)
+    query = random.integers(0, 2, 400, np.uint8) * 255
+    sampled = BitSampling(400, 255).draw(0, tables=4, bits=8)
+    read = np.zeros(400, bool)
+    read[np.unique(sampled._positions)] = True
+    aimed = np.where(read, query, 255 - query) ^ random.integers(0, 2, (300, 400), np.uint8)
+
+    def met(seed: int | None) -> int:
+        index = Index("l1", bits=8, tables=4, seed=seed)
+        index.add(aimed)
+        return len(np.asarray(index.candidates(query)))
+
+    assert met(0) == 300
+    assert Index("l1", seed=None).seed != Index("l1", seed=None).seed
+    # About 8 % of the values are aimed at: a table whose 8 bits all are has a chance of 1e-8.
+    assert met(None) == 0
 
 
 @pytest.mark.parametrize(

@@ -122,15 +122,3 @@ def test_wrong_promises_are_refused() -> None:
     index.add(mixture(1, 5000))
     with pytest.raises(NotSupported, match="'prefixes'"):
         index.calibrate(mixture(2, 100))
-
-
-def test_an_unknown_seed_cannot_be_aimed_at() -> None:
-    """Rows made to share the codes of a known seed with a query share them with no other."""
-    query = mixture(5, 1)[0]
-    known = Index("l2", recall=0.9, promise="guaranteed", seed=0)
-    others = [Index("l2", recall=0.9, promise="guaranteed", seed=None) for _ in range(3)]
-    assert len({index.seed for index in [known, *others]}) == 4
-    for index in [known, *others]:
-        index.add(mixture(1, 5000))
-    drawn = [index.explain(query).steps[1].left for index in others]
-    assert len({known.explain(query).steps[1].left, *drawn}) > 1
