@@ -1,7 +1,6 @@
 #include "cell_scan.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "dispatch.h"
+#include "stopwatch.h"
 #include "workers.h"
 
 namespace lookalike {
@@ -18,12 +18,6 @@ constexpr std::size_t queries_together = 16;  // that a task answers
 constexpr std::size_t scanned_in_order = 16;  // nearest cells that are sorted
 constexpr std::size_t more_probes = 4;        // times as many, when too few rows were found
 constexpr std::size_t lines_ahead = 16;       // cache lines of the next cell asked for early
-
-using Clock = std::chrono::steady_clock;
-
-double microseconds(Clock::time_point from, Clock::time_point to) {
-    return std::chrono::duration<double, std::micro>(to - from).count();
-}
 
 // Keeps the entries at these ascending positions, in both arrays.
 void compress(const std::uint32_t* positions, std::size_t count, std::uint32_t* values,
@@ -53,18 +47,6 @@ float float_of(std::uint32_t bits) {
     return value;
 }
 
-// The mean as the kernels want a row; that of bytes is rounded.
-std::vector<std::uint8_t> mean_row(const Projection& projection, std::size_t stride) {
-    std::vector<std::uint8_t> row(stride);
-    if (!projection.bytes) {
-        std::memcpy(row.data(), projection.mean, projection.width * sizeof(float));
-        return row;
-    }
-    for (std::size_t j = 0; j < projection.width; ++j)
-        row[j] = std::uint8_t(std::clamp(std::lround(projection.mean[j]), 0l, 255l));
-    return row;
-}
-
 }  // namespace
 
 // Memory of one search, used again by the next.
@@ -91,7 +73,7 @@ CellScan::CellScan(Verifier verifier, Projection projection, const Cells& cells,
     if (projection.outputs < sketch_.dimensions() || cells.dimensions() != sketch_.dimensions() ||
         projection.width != verifier.rows().width)
         throw std::invalid_argument("projection, cells and sketch do not belong together");
-    mean_ = mean_row(projection, verifier.rows().stride);
+    mean_ = projection.mean_row(verifier.rows().stride);
 }
 
 void CellScan::code(const Query& query, Scratch& scratch) const {

@@ -1,7 +1,6 @@
 #include "prefix_scan.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -9,6 +8,7 @@
 #include <stdexcept>
 
 #include "dispatch.h"
+#include "stopwatch.h"
 #include "workers.h"
 
 namespace lookalike {
@@ -24,28 +24,10 @@ constexpr std::size_t exhausted_share = 4;  // met this part of the rows: compar
 constexpr std::size_t stamps_ahead = 16;    // rows whose stamps are asked for early
 constexpr std::size_t sketch_bytes = sketch_bits / 8;
 
-using Clock = std::chrono::steady_clock;
-
-double microseconds(Clock::time_point from, Clock::time_point to) {
-    return std::chrono::duration<double, std::micro>(to - from).count();
-}
-
 // How many first bits two codes have in common.
 std::size_t common(std::uint32_t a, std::uint32_t b) {
     const std::uint32_t differing = a ^ b;
     return differing == 0 ? prefix_bits : std::size_t(__builtin_clz(differing));
-}
-
-// The mean as a row: the planes of centred angles go through it.
-std::vector<std::uint8_t> centre_of(const Projection& projection, std::size_t stride) {
-    std::vector<std::uint8_t> row(stride);
-    if (!projection.bytes) {
-        std::memcpy(row.data(), projection.mean, projection.width * sizeof(float));
-        return row;
-    }
-    for (std::size_t j = 0; j < projection.width; ++j)
-        row[j] = std::uint8_t(std::clamp(std::lround(projection.mean[j]), 0l, 255l));
-    return row;
 }
 
 }  // namespace
@@ -58,7 +40,6 @@ struct PrefixScan::Scratch {
     std::vector<std::uint32_t> stamps;                // the last search that met each row
     std::uint32_t stamp = 0;
     std::vector<std::uint32_t> waiting, differing, distances;
-    std::vector<std::uint64_t> words;
     std::size_t met = 0, verified = 0;
     double radius = 0;  // of the query about the centre
     Mask allowed = nullptr;
@@ -81,7 +62,7 @@ PrefixScan::PrefixScan(const ExactScan& exact, const PrefixFunctions& functions,
                                 functions.projection.outputs == functions.codes * prefix_bits;
     if (!fits) throw std::invalid_argument("the hash functions do not fit the rows");
     if (functions.collision == Collision::centred_angles)
-        centre_ = centre_of(functions.projection, rows.stride);
+        centre_ = functions.projection.mean_row(rows.stride);
     head_bits_ = 0;
     while (head_bits_ < most_head_bits && (rows_per_head << (head_bits_ + 1)) <= rows.count)
         ++head_bits_;

@@ -105,7 +105,7 @@ private:
     std::size_t head_bits_;  // of a code, that its table's directory goes by
     std::vector<Table> all_;
     std::vector<std::uint8_t> sketches_;  // sketch_bits / 8 bytes a row
-    std::vector<std::uint8_t> centre_;    // for centred angles: a row
+    std::vector<std::uint8_t> centre_;    // for centred angles: the planes go through this row
 };
 
 }  // namespace lookalike

@@ -1,8 +1,8 @@
 #include "projection.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
-#include <vector>
 
 #include "dispatch.h"
 
@@ -45,6 +45,17 @@ void Projection::apply(const std::uint8_t* rows, std::size_t stride, std::size_t
             y[i * outputs + k] = scales[k] * float(sum) - offsets[k];
         }
     }
+}
+
+std::vector<std::uint8_t> Projection::mean_row(std::size_t stride) const {
+    std::vector<std::uint8_t> row(stride);
+    if (!bytes) {
+        std::memcpy(row.data(), mean, width * sizeof(float));
+        return row;
+    }
+    for (std::size_t j = 0; j < width; ++j)
+        row[j] = std::uint8_t(std::clamp(std::lround(mean[j]), 0l, 255l));
+    return row;
 }
 
 void Projection::tails(const std::uint8_t* rows, std::size_t stride, std::size_t count,

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace lookalike {
 
@@ -24,6 +25,9 @@ struct Projection {
 
     // Rows begin `stride` bytes apart and are zero behind width.
     void apply(const std::uint8_t* rows, std::size_t stride, std::size_t count, float* y) const;
+
+    // The mean as a row of that stride; that of bytes is rounded.
+    std::vector<std::uint8_t> mean_row(std::size_t stride) const;
 
     // What the first `dimensions` outputs leave out of each row: max(0, |x - mean|^2 - |y|^2).
     void tails(const std::uint8_t* rows, std::size_t stride, std::size_t count, const float* y,
