@@ -134,7 +134,7 @@ class BitFunctions(HashFunctions):
     def _alternatives(self, items: npt.NDArray[Any], threads: int) -> Alternatives:
         codes = self.hash(items, threads)
         bits = np.unpackbits(codes.astype("<u8").view(np.uint8), axis=2, bitorder="little")
-        values = bits[:, :, : self.bits].reshape(-1, self.bits).astype(np.bool_)
+        values = bits[:, :, : self.bits].astype(np.int64)
         if self._thresholds is None:
             return bit_alternatives(values, np.ones(values.shape))
         numbers = np.asarray(items, np.float64).reshape(len(items), -1)
@@ -142,7 +142,7 @@ class BitFunctions(HashFunctions):
         # The boundary lies between two whole numbers. A threshold below all values has none.
         costs = (read - self._thresholds[:, None] - 0.5) ** 2
         costs[np.broadcast_to(self._thresholds[:, None] < 0, costs.shape)] = np.inf
-        return bit_alternatives(values, costs.reshape(-1, self.bits))
+        return bit_alternatives(values, costs)
 
 
 def threshold_functions(

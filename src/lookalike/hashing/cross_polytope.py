@@ -13,18 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lookalike import native
 from lookalike.errors import InvalidInput
-from lookalike.hashing.family import HashFamily, HashFunctions
+from lookalike.hashing.family import HashFamily
 from lookalike.hashing.probing import Alternatives
+from lookalike.hashing.projected import ProjectedFunctions
 from lookalike.seeds import Purpose, normals
 
 __all__ = ["CrossPolytope", "CrossPolytopeFunctions"]
 
 _MOST_AXES = 32
-_OUTPUT_MULTIPLE = 16  # numbers that the core projects to together
-_TOGETHER = 1 << 20  # projected numbers in memory at once
-_VALUES_PER_WORD = 4  # of 16 bits
 _FURTHEST = 7.0  # deviations that an integral goes to
 _STEPS, _INNER_STEPS = 200, 200
 
@@ -92,7 +89,7 @@ class CrossPolytope(HashFamily):
         return _same_axis(1.0 - distance, self.axes)
 
 
-class CrossPolytopeFunctions(HashFunctions):
+class CrossPolytopeFunctions(ProjectedFunctions):
     """Drawn axes.
 
     Parameters
@@ -105,53 +102,14 @@ class CrossPolytopeFunctions(HashFunctions):
     item lies on its negative side. It takes 16 bits of a word, four to a word.
     """
 
-    def __init__(self, axes: npt.NDArray[np.float32]) -> None:
-        tables, bits, self._axes, self._dimension = axes.shape
-        super().__init__(tables, bits)
-        count = tables * bits * self._axes
-        outputs = -(-count // _OUTPUT_MULTIPLE) * _OUTPUT_MULTIPLE
-        matrix = np.zeros((self._dimension, outputs), np.float32)
-        matrix[:, :count] = axes.reshape(count, self._dimension).T
-        # The core adds in one order at every CPU level, so that codes are the same everywhere.
-        centre = np.zeros(self._dimension, np.float32)
-        self._projection = native.Projection.of_floats(centre, matrix)
+    value_bits = 16
 
-    @property
-    def words(self) -> int:
-        """Words of 64 bits that a code takes: four values in each."""
-        return -(-self.bits // _VALUES_PER_WORD)
+    def _values(self, products: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        return np.asarray(_sides(products).argmax(axis=-1), np.int64)
 
-    def hash(self, items: npt.NDArray[Any], threads: int = 1) -> npt.NDArray[np.uint64]:
-        """Hash a batch of numbers, converted to float32; see the notes for the code."""
-        flat = np.ascontiguousarray(items, np.float32).reshape(-1, self._dimension)
-        codes = np.empty((self.tables, len(flat), self.words), np.uint64)
-        together = max(1, _TOGETHER // self._projection.outputs)
-        for first in range(0, len(flat), together):
-            part = slice(first, first + together)
-            codes[:, part] = self._packed(_nearest(self._sides(flat[part], threads)))
-        return codes
-
-    def _sides(self, items: npt.NDArray[np.float32], threads: int) -> npt.NDArray[np.float32]:
-        """How far items lie along each side of each axis: (tables, n, bits, 2 * axes)."""
-        count, outputs = len(items), self._projection.outputs
-        along = np.empty((count, outputs), np.float32)
-        rest = np.empty(count, np.float32)
-        self._projection.apply(items.view(np.uint8), outputs, threads, along, rest)
-        own = along[:, : self.tables * self.bits * self._axes]
-        own = own.reshape(count, self.tables, self.bits, self._axes).transpose(1, 0, 2, 3)
-        sides = np.stack([own, -own], axis=-1)
-        return sides.reshape(*sides.shape[:3], 2 * self._axes)
-
-    def _packed(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-        whole = np.zeros((*values.shape[:2], _VALUES_PER_WORD * self.words), "<u2")
-        whole[..., : self.bits] = values
-        return whole.view("<u8").astype(np.uint64)
-
-    def _alternatives(self, items: npt.NDArray[Any], threads: int) -> Alternatives:
-        flat = np.ascontiguousarray(items, np.float32).reshape(-1, self._dimension)
-        sides = self._sides(flat, threads)
-        values = _nearest(sides).reshape(-1, self.bits)
-        sides = sides.reshape(len(values), self.bits, -1).astype(np.float64)
+    def _perturbed(self, products: npt.NDArray[np.float32]) -> Alternatives:
+        values = self._values(products).reshape(-1, self.bits)
+        sides = _sides(products).reshape(len(values), self.bits, -1).astype(np.float64)
         costs = (sides.max(axis=2, keepdims=True) - sides) ** 2
         np.put_along_axis(costs, values[:, :, None], np.inf, axis=2)  # its own is no alternative
         functions, others = (
@@ -161,8 +119,9 @@ class CrossPolytopeFunctions(HashFunctions):
         return Alternatives(values, functions, others, costs.reshape(functions.shape))
 
 
-def _nearest(sides: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    return np.asarray(sides.argmax(axis=-1), np.int64)
+def _sides(products: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """How far items lie along each side of each axis: shape (tables, n, bits, 2 * axes)."""
+    return np.stack([products, -products], axis=-1).reshape(*products.shape[:3], -1)
 
 
 @cache

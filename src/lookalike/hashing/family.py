@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from lookalike.hashing.probing import Alternatives, probed_values
 
-__all__ = ["WORD_BITS", "HashFamily", "HashFunctions", "bit_alternatives"]
+__all__ = ["HashFamily", "HashFunctions", "bit_alternatives"]
 
-WORD_BITS = 64
+_WORD_BITS = 64
+_TOGETHER = 1 << 22  # values of probed codes in memory at once
 
 
 class HashFunctions(ABC):
@@ -21,8 +22,11 @@ class HashFunctions(ABC):
     Parameters
     ----------
     tables, bits : int
-        One code has ``bits`` bits, and an item has one code per table.
+        One code is made of ``bits`` functions, and an item has one code per table. The value of a
+        function is a bit, or, in some families, a number.
     """
+
+    value_bits: ClassVar[int] = 1  # that a function's value takes in a code: 1, 16 or 32
 
     def __init__(self, tables: int, bits: int) -> None:
         self.tables = tables
@@ -31,7 +35,7 @@ class HashFunctions(ABC):
     @property
     def words(self) -> int:
         """Words of 64 bits that a code takes."""
-        return -(-self.bits // WORD_BITS)
+        return -(-self.bits * self.value_bits // _WORD_BITS)
 
     @abstractmethod
     def hash(self, items: npt.NDArray[Any], threads: int = 1) -> npt.NDArray[np.uint64]:
@@ -47,8 +51,8 @@ class HashFunctions(ABC):
         Returns
         -------
         ndarray of uint64, shape (tables, n, words)
-            Bit j of a code is bit ``j % 64`` of its word ``j // 64``; the unused bits of the
-            last word are zero. ``words`` is ``ceil(bits / 64)``.
+            Values follow each other from the lowest bit of the first word on, each in
+            ``value_bits`` bits; the unused bits of the last word are zero.
         """
 
     def probes(
@@ -70,24 +74,32 @@ class HashFunctions(ABC):
         """
         if count == 1:
             return self.hash(items, threads)[:, :, None]
-        probed = probed_values(self._alternatives(items, threads), count)
-        packed = self._packed(probed.reshape(self.tables, -1, self.bits))
-        return packed.reshape(self.tables, -1, count, self.words)
+        codes = np.empty((self.tables, len(items), count, self.words), np.uint64)
+        together = max(1, _TOGETHER // (self.tables * self.bits * count))
+        for first in range(0, len(items), together):
+            part = slice(first, first + together)
+            probed = probed_values(self._alternatives(items[part], threads), count)
+            packed = self._packed(probed.reshape(self.tables, -1, self.bits))
+            codes[:, part] = packed.reshape(self.tables, -1, count, self.words)
+        return codes
 
     @abstractmethod
     def _alternatives(self, items: npt.NDArray[Any], threads: int) -> Alternatives:
         """What the values of all codes may become: those of the first table first."""
 
     def _packed(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-        """Codes from their values, which are single bits here: (tables, n, bits)."""
-        whole = np.zeros((*values.shape[:2], self.words * WORD_BITS), np.bool_)
+        """Codes, shape (tables, n, words), from values of shape (tables, n, bits)."""
+        kind = np.bool_ if self.value_bits == 1 else np.dtype(f"<i{self.value_bits // 8}")
+        whole = np.zeros((*values.shape[:2], self.words * _WORD_BITS // self.value_bits), kind)
         whole[..., : self.bits] = values
-        return np.packbits(whole, axis=2, bitorder="little").view("<u8").astype(np.uint64)
+        if self.value_bits == 1:
+            whole = np.packbits(whole, axis=2, bitorder="little")
+        return whole.view("<u8").astype(np.uint64)
 
 
-def bit_alternatives(values: npt.NDArray[np.bool_], costs: npt.NDArray[np.float64]) -> Alternatives:
-    """Each bit may become the other one: values and costs of shape (codes, bits)."""
-    own = values.astype(np.int64)
+def bit_alternatives(values: npt.NDArray[np.int64], costs: npt.NDArray[np.float64]) -> Alternatives:
+    """Each bit may become the other one: values and costs of shape (..., bits)."""
+    own, costs = values.reshape(-1, values.shape[-1]), costs.reshape(-1, values.shape[-1])
     functions = np.broadcast_to(np.arange(own.shape[1]), own.shape)
     return Alternatives(own, functions, 1 - own, costs)
 

@@ -8,21 +8,17 @@ chance exactly when it cuts the angle between them.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lookalike import native
 from lookalike.errors import InvalidInput
-from lookalike.hashing.family import HashFamily, HashFunctions, bit_alternatives
+from lookalike.hashing.family import HashFamily, bit_alternatives
 from lookalike.hashing.probing import Alternatives
+from lookalike.hashing.projected import ProjectedFunctions
 from lookalike.seeds import Purpose, normals
 
 __all__ = ["Hyperplane", "HyperplaneFunctions"]
-
-_OUTPUT_MULTIPLE = 16  # numbers that the core projects to together
-_TOGETHER = 1 << 20  # projected numbers in memory at once
 
 
 class Hyperplane(HashFamily):
@@ -83,7 +79,7 @@ class Hyperplane(HashFamily):
         return 1.0 - math.acos(1.0 - distance) / math.pi
 
 
-class HyperplaneFunctions(HashFunctions):
+class HyperplaneFunctions(ProjectedFunctions):
     """Drawn planes.
 
     Parameters
@@ -98,42 +94,13 @@ class HyperplaneFunctions(HashFunctions):
     """
 
     def __init__(self, planes: npt.NDArray[np.float32]) -> None:
-        tables, bits, dimension = planes.shape
-        super().__init__(tables, bits)
-        self._dimension = dimension
+        super().__init__(planes[:, :, None])
         squares = np.einsum("tbd,tbd->tb", planes, planes, dtype=np.float64)
         self._lengths = np.sqrt(squares)  # of the normal vectors
-        outputs = -(-tables * bits // _OUTPUT_MULTIPLE) * _OUTPUT_MULTIPLE
-        matrix = np.zeros((dimension, outputs), np.float32)
-        matrix[:, : tables * bits] = planes.reshape(tables * bits, dimension).T
-        # The core adds in one order at every CPU level, so that codes are the same everywhere.
-        self._projection = native.Projection.of_floats(np.zeros(dimension, np.float32), matrix)
 
-    def hash(self, items: npt.NDArray[Any], threads: int = 1) -> npt.NDArray[np.uint64]:
-        """Hash a batch of numbers, converted to float32; see the base."""
-        flat = np.ascontiguousarray(items, np.float32).reshape(-1, self._dimension)
-        codes = np.empty((self.tables, len(flat), self.words), np.uint64)
-        together = max(1, _TOGETHER // self._projection.outputs)
-        for first in range(0, len(flat), together):
-            part = slice(first, first + together)
-            codes[:, part] = self._codes(flat[part], threads)
-        return codes
+    def _values(self, products: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        return (products[..., 0] >= 0).astype(np.int64)
 
-    def _heights(self, items: npt.NDArray[np.float32], threads: int) -> npt.NDArray[np.float32]:
-        """Of items above planes, times the lengths of the normals: (tables, n, bits)."""
-        count, outputs = len(items), self._projection.outputs
-        heights = np.empty((count, outputs), np.float32)
-        rest = np.empty(count, np.float32)
-        self._projection.apply(items.view(np.uint8), outputs, threads, heights, rest)
-        own = heights[:, : self.tables * self.bits].reshape(count, self.tables, self.bits)
-        return own.transpose(1, 0, 2)
-
-    def _codes(self, items: npt.NDArray[np.float32], threads: int) -> npt.NDArray[np.uint64]:
-        return self._packed((self._heights(items, threads) >= 0).astype(np.int64))
-
-    def _alternatives(self, items: npt.NDArray[Any], threads: int) -> Alternatives:
-        flat = np.ascontiguousarray(items, np.float32).reshape(-1, self._dimension)
-        heights = self._heights(flat, threads)
-        costs = (heights.astype(np.float64) / self._lengths[:, None]) ** 2
-        above = heights >= 0
-        return bit_alternatives(above.reshape(-1, self.bits), costs.reshape(-1, self.bits))
+    def _perturbed(self, products: npt.NDArray[np.float32]) -> Alternatives:
+        heights = products[..., 0].astype(np.float64) / self._lengths[:, None]
+        return bit_alternatives(self._values(products), heights**2)

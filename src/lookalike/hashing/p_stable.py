@@ -14,16 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lookalike import native
 from lookalike.errors import InvalidInput
-from lookalike.hashing.family import HashFamily, HashFunctions
+from lookalike.hashing.family import HashFamily
 from lookalike.hashing.probing import Alternatives
+from lookalike.hashing.projected import ProjectedFunctions
 from lookalike.seeds import Purpose, integers_below, normals
 
 __all__ = ["PStable", "PStableFunctions"]
 
-_OUTPUT_MULTIPLE = 16  # numbers that the core projects to together
-_TOGETHER = 1 << 20  # projected numbers in memory at once
 _DEVIATION = math.sqrt(64 + 1 / 12)  # of what ``normals`` draws
 _SHIFTS = 1 << 24  # steps of a shift: all of them are float32
 _FURTHEST = 2.0**31 - 128  # the largest float32 that is an int32
@@ -120,7 +118,7 @@ class PStable(HashFamily):
         return math.erf(ratio / math.sqrt(2)) - lost
 
 
-class PStableFunctions(HashFunctions):
+class PStableFunctions(ProjectedFunctions):
     """Drawn lines.
 
     Parameters
@@ -137,52 +135,21 @@ class PStableFunctions(HashFunctions):
     interval on its side.
     """
 
+    value_bits = 32
+
     def __init__(self, lines: npt.NDArray[np.float32], shifts: npt.NDArray[np.float32]) -> None:
-        tables, bits, dimension = lines.shape
-        super().__init__(tables, bits)
-        self._dimension = dimension
+        super().__init__(lines[:, :, None])
         self._shifts = shifts
-        outputs = -(-tables * bits // _OUTPUT_MULTIPLE) * _OUTPUT_MULTIPLE
-        matrix = np.zeros((dimension, outputs), np.float32)
-        matrix[:, : tables * bits] = lines.reshape(tables * bits, dimension).T
-        # The core adds in one order at every CPU level, so that codes are the same everywhere.
-        self._projection = native.Projection.of_floats(np.zeros(dimension, np.float32), matrix)
 
-    @property
-    def words(self) -> int:
-        """Words of 64 bits that a code takes: two values in each."""
-        return -(-self.bits // 2)
+    def _values(self, products: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        return _intervals(self._places(products))
 
-    def hash(self, items: npt.NDArray[Any], threads: int = 1) -> npt.NDArray[np.uint64]:
-        """Hash a batch of numbers, converted to float32; see the notes for the code."""
-        flat = np.ascontiguousarray(items, np.float32).reshape(-1, self._dimension)
-        codes = np.empty((self.tables, len(flat), self.words), np.uint64)
-        together = max(1, _TOGETHER // self._projection.outputs)
-        for first in range(0, len(flat), together):
-            part = slice(first, first + together)
-            codes[:, part] = self._codes(flat[part], threads)
-        return codes
+    def _places(self, products: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Where items lie on the lines, in widths: shape (tables, n, bits)."""
+        return np.asarray(products[..., 0] + self._shifts[:, None], np.float32)
 
-    def _places(self, items: npt.NDArray[np.float32], threads: int) -> npt.NDArray[np.float32]:
-        """Where items lie on the lines, in widths: (tables, n, bits)."""
-        count, outputs = len(items), self._projection.outputs
-        heights = np.empty((count, outputs), np.float32)
-        rest = np.empty(count, np.float32)
-        self._projection.apply(items.view(np.uint8), outputs, threads, heights, rest)
-        own = heights[:, : self.tables * self.bits].reshape(count, self.tables, self.bits)
-        return np.asarray((own + self._shifts).transpose(1, 0, 2), np.float32)
-
-    def _codes(self, items: npt.NDArray[np.float32], threads: int) -> npt.NDArray[np.uint64]:
-        return self._packed(_intervals(self._places(items, threads)))
-
-    def _packed(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-        whole = np.zeros((*values.shape[:2], 2 * self.words), "<i4")
-        whole[..., : self.bits] = values
-        return whole.view("<u8").astype(np.uint64)
-
-    def _alternatives(self, items: npt.NDArray[Any], threads: int) -> Alternatives:
-        flat = np.ascontiguousarray(items, np.float32).reshape(-1, self._dimension)
-        places = self._places(flat, threads).reshape(-1, self.bits).astype(np.float64)
+    def _perturbed(self, products: npt.NDArray[np.float32]) -> Alternatives:
+        places = self._places(products).reshape(-1, self.bits).astype(np.float64)
         values = _intervals(places)
         above = places - np.floor(places)  # of the lower end of its interval
         functions = np.broadcast_to(np.tile(np.arange(self.bits), 2), (len(values), 2 * self.bits))
@@ -192,5 +159,5 @@ class PStableFunctions(HashFunctions):
         return Alternatives(values, functions, others, costs)
 
 
-def _intervals(places: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def _intervals(places: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
     return np.asarray(np.clip(np.floor(places), -_FURTHEST, _FURTHEST), np.int64)

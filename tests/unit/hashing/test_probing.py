@@ -93,6 +93,15 @@ def test_each_family_crosses_its_nearest_boundaries() -> None:
     boundaries(BitSampling(160).draw(0, tables=3, bits=20), numbers)
 
 
+def test_many_probes_of_many_items_are_those_of_each_alone() -> None:
+    """So many values that they are not in memory at once."""
+    functions = Hyperplane(20).draw(0, tables=8, bits=64)
+    items = np.random.default_rng(0).normal(size=(70, 20)).astype(np.float32)
+    codes = functions.probes(items, 200)
+    for item in (0, 39, 40, 41, 69):
+        assert (functions.probes(items[item : item + 1], 200)[:, 0] == codes[:, item]).all()
+
+
 def test_a_plane_that_is_nearest_is_crossed_first() -> None:
     functions = Hyperplane(3).draw(4, tables=1, bits=8)
     item = np.array([[0.3, -1.0, 0.2]], np.float32)
