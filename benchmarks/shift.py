@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter
 from lookalike import Index, datasets
 from lookalike.engines.cells import CellsEngine
 from lookalike.engines.effort import Effort
-from lookalike.planner import CellsPlanner
+from lookalike.planner.cells import CellsPlanner
 
 TARGETS = (0.9, 0.95, 0.99)
 CHANGED = 2000  # test images that are blurred, and so on

@@ -15,7 +15,7 @@ from lookalike.errors import (
 )
 from lookalike.index import Index
 from lookalike.native import cpu_level, cpu_levels, set_cpu_level
-from lookalike.planner import Plan
+from lookalike.planner.planner import Plan
 from lookalike.results import Explanation, Neighbors, Ranges, Step
 
 __version__ = _version("lookalike")

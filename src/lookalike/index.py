@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import warnings
 from dataclasses import replace
@@ -12,15 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike import arrays
-from lookalike.costs import cells_may_pay
 from lookalike.engines.engine import Engine
 from lookalike.engines.rows import Rows
 from lookalike.errors import Drifted, InvalidInput, NotSupported
-from lookalike.hashing.bit_sampling import BitSampling
-from lookalike.hashing.cross_polytope import CrossPolytope
-from lookalike.hashing.family import HashFamily
-from lookalike.hashing.hyperplane import Hyperplane
-from lookalike.hashing.p_stable import PStable
 from lookalike.layout import Layout
 from lookalike.members import (
     Ids,
@@ -31,31 +24,21 @@ from lookalike.members import (
     rows_of_known,
 )
 from lookalike.metrics import metric_named
-from lookalike.native import Measure
-from lookalike.planner import CellsPlanner, GuaranteedPlanner, Plan, Planner, TablesPlanner
-from lookalike.recall import Measured, measure, typical_distance
+from lookalike.planner.cells import CellsPlanner
+from lookalike.planner.choice import planner_for
+from lookalike.planner.planner import Plan, Planner
+from lookalike.recall import Measured, measure
 from lookalike.results import Explanation, Neighbors, Ranges
-from lookalike.seeds import Purpose, resolve_seed, shuffled
+from lookalike.seeds import Purpose, shuffled
+from lookalike.settings import Settings, checked_recall
 from lookalike.snapshot import Snapshot
 
 __all__ = ["Index"]
 
-_DEFAULT_RECALL = 0.95
-_FAMILIES = {  # of hash functions, by metric
-    "l1": ("bit_sampling", "p_stable"),
-    "l2": ("p_stable",),
-    "cosine": ("hyperplane", "cross_polytope"),
-    "hamming": ("bit_sampling",),
-}
-_WIDTH = 4.0  # of an interval, in typical distances of near neighbours
-_MOST_PROBES = 4096
 _MOST_THREADS = 1024
-_MOST_HASHED = 65_536  # bits of a code, and tables
 _MOST_PADDED = 100_000  # neighbours that may be asked for although there are fewer items
 _CANDIDATES_K = 10
 _MEASURED = 1000  # members that recall is measured on
-_FEWEST_GUARANTEED = 4096  # members that are worth prefix tables
-_PROMISES = ("calibrated", "guaranteed")
 _MOST_ENGINES = 1000  # pairs of k and recall whose engines are remembered
 
 
@@ -130,26 +113,20 @@ class Index:
         seed: int | None = 0,
     ) -> None:
         self._metric = metric_named(metric)
-        self.recall = _recall_of(recall, bits, tables)
-        self.promise = _promise_of(promise, bits)
-        self.bits = None if bits is None else arrays.positive_integer(bits, "bits", _MOST_HASHED)
-        self.tables = (
-            None if tables is None else arrays.positive_integer(tables, "tables", _MOST_HASHED)
+        self._settings = Settings.checked(
+            self._metric.name,
+            recall=recall,
+            promise=promise,
+            bits=bits,
+            tables=tables,
+            family=family,
+            probes=probes,
+            bucket_width=bucket_width,
+            value_range=value_range,
+            width_bits=width_bits,
+            seed=seed,
         )
-        self.probes = arrays.positive_integer(probes, "probes", _MOST_PROBES)
-        self.family = family
-        self.bucket_width = bucket_width
-        self._check_hashing()
-        self._check_ranges(value_range, width_bits)
-        self.value_range = (
-            None
-            if value_range is None
-            else arrays.positive_integer(value_range, "value_range", 255)
-        )
-        self.width_bits = (
-            None if width_bits is None else arrays.positive_integer(width_bits, "width_bits")
-        )
-        self.seed = resolve_seed(seed)
+        self.width_bits = self._settings.width_bits
         self._state: Snapshot | None = None  # from the first batch on; replaced, never changed
         self._changing = threading.RLock()
         self._warned = False
@@ -178,6 +155,16 @@ class Index:
         return self._metric.name
 
     @property
+    def recall(self) -> float | None:
+        """What was asked for; None when bits and tables decide it."""
+        return self._settings.recall
+
+    @property
+    def seed(self) -> int:
+        """Of all random choices."""
+        return self._settings.seed
+
+    @property
     def item_shape(self) -> tuple[int, ...] | None:
         """Shape of one item, fixed by the first batch; None before."""
         return None if self._state is None else self._state.item_shape
@@ -192,7 +179,7 @@ class Index:
         """What a search for 10 neighbours does and why; planned now if it was not before."""
         if len(self):
             return _planner_of(self._filled()).plan(self.recall)
-        engine = "not planned yet" if self.bits is None else "tables"
+        engine = "not planned yet" if self._settings.bits is None else "tables"
         return Plan(engine, self.metric, "nothing stored yet", reason="the plan follows the items")
 
     @property
@@ -651,58 +638,20 @@ class Index:
 
     # ---- inside
 
-    def _check_ranges(self, value_range: int | None, width_bits: int | None) -> None:
-        wrong, given = (
-            ("width_bits", width_bits)
-            if self.metric in ("l1", "l2")
-            else ("value_range", value_range)
-        )
-        if self.metric == "cosine" and width_bits is not None:
-            wrong, given = "width_bits", width_bits
-        if given is not None:
-            raise InvalidInput(
-                f"{wrong} must be left out for metric {self.metric!r}, to which it does not "
-                f"apply; got {given!r}. value_range is for 'l1' and 'l2', width_bits for "
-                "'hamming'."
-            )
-
-    def _check_hashing(self) -> None:
-        given = self.probes != 1 or self.bucket_width is not None or self.family is not None
-        if self.bits is None and given:
-            raise InvalidInput(
-                "family, probes and bucket_width must go with bits and tables; got "
-                f"family={self.family!r}, probes={self.probes}, bucket_width={self.bucket_width!r} "
-                "without. Give all, or say a recall alone."
-            )
-        if self.family is not None and self.family not in _FAMILIES[self.metric]:
-            raise InvalidInput(
-                f"family must be one of {', '.join(map(repr, _FAMILIES[self.metric]))} for metric "
-                f"{self.metric!r}; got {self.family!r}. Leave it out for the first that fits."
-            )
-        width = self.bucket_width
-        on_lines = self.family in (None, "p_stable") and "p_stable" in _FAMILIES[self.metric]
-        if width is not None and (not on_lines or not 0 < width < math.inf):
-            raise InvalidInput(
-                "bucket_width must be a positive number, for family 'p_stable' of metric 'l1' or "
-                f"'l2'; got {width!r}. Leave it out to have it chosen."
-            )
-
     def _layout_for(self, batch: npt.NDArray[Any]) -> Layout:
         """The layout in which the items so far and this batch can be stored."""
+        settings = self._settings
         if self._state is None:
             # Sampled bits are drawn for bytes.
-            sampled = self.bits is not None and self.metric == "l1" and not self._is_on_lines
-            named = self.family == "bit_sampling"
-            hashed = 255 if sampled and (named or arrays.are_whole_bytes(batch, 255)) else None
-            return Layout.of(batch, self._metric, self.value_range or hashed, self.width_bits)
+            hashed = settings.samples_bits and (
+                settings.family == "bit_sampling" or arrays.are_whole_bytes(batch, 255)
+            )
+            value_range = settings.value_range or (255 if hashed else None)
+            return Layout.of(batch, self._metric, value_range, self.width_bits)
         layout = self._state.layout
-        may_widen = (
-            self.value_range is None
-            and (self.bits is None or self.metric == "l2")
-            and self.width_bits is None
-        )
         if (
-            may_widen
+            settings.may_widen
+            and self.width_bits is None
             and not layout.are_floats
             and not arrays.are_whole_bytes(batch, layout.value_range)
         ):
@@ -752,7 +701,7 @@ class Index:
                 f"recall must be left out, because bits and tables decide it; got {recall!r}. "
                 "Build an index without them to say a recall."
             )
-        return _checked_recall(recall)
+        return checked_recall(recall)
 
     def _wanted(self, k: object) -> int:
         """Check how many neighbours are wanted: results take memory, found or not."""
@@ -801,53 +750,7 @@ class Index:
         return engine
 
     def _built(self, state: Snapshot, threads: int) -> Planner:
-        rows, layout = state.rows, state.layout
-        about = rows, self._metric, layout.stored_as
-        if self.bits is not None and self.tables is not None:
-            width = self._interval(rows)
-            family = self._family(layout, width)
-            functions = family.draw(self.seed, tables=self.tables, bits=self.bits)
-            return TablesPlanner(*about, functions, self.probes, threads, width)
-        if self.recall == 1.0:
-            return Planner(*about, "recall 1 was asked for")
-        if self.promise == "guaranteed":
-            return self._guaranteed(rows, layout.stored_as, threads)
-        if self.metric == "hamming":
-            return Planner(*about, "exact search is the engine for packed bits")
-        if not cells_may_pay(rows):
-            return Planner(*about, "with so few items exact search costs least")
-        return CellsPlanner(*about, self.seed, threads)
-
-    @property
-    def _is_on_lines(self) -> bool:
-        """Whether the hash functions are known to be intervals of lines, whatever the items."""
-        return self.metric == "l2" or self.family == "p_stable" or self.bucket_width is not None
-
-    def _interval(self, rows: Rows) -> float | None:
-        """How long the intervals are; None for hash functions that have none."""
-        if not self._is_on_lines and not (self.metric == "l1" and rows.are_floats):
-            return None
-        return self.bucket_width or _WIDTH * typical_distance(rows, self.seed) or 1.0
-
-    def _family(self, layout: Layout, width: float | None) -> HashFamily:
-        """The hash functions of classic LSH."""
-        if width is not None:
-            return PStable(layout.width, width, self.metric)
-        if self.metric == "cosine":
-            crosses = self.family == "cross_polytope"
-            return CrossPolytope(layout.width) if crosses else Hyperplane(layout.width)
-        if layout.width_bits is None:
-            return BitSampling(layout.width, layout.value_range)
-        return BitSampling(layout.width_bits)
-
-    def _guaranteed(self, rows: Rows, stored_as: str, threads: int) -> Planner:
-        """The planner for a promise about any query."""
-        about = rows, self._metric, stored_as
-        if len(rows) < _FEWEST_GUARANTEED:
-            return Planner(*about, "with so few items exact search costs least")
-        if rows.measure == Measure.float_absolutes:
-            return Planner(*about, "float32 under l1 has no single bits to hash")
-        return GuaranteedPlanner(*about, self.seed, threads)
+        return planner_for(self._settings, self._metric, state.layout, state.rows, threads)
 
     def _search_without(
         self,
@@ -890,48 +793,6 @@ def _planner_of(state: Snapshot) -> Planner:
     """The planner of a state that was planned."""
     assert state.planner is not None
     return state.planner
-
-
-def _recall_of(recall: float | None, bits: int | None, tables: int | None) -> float | None:
-    """Check that the three go together; None when bits and tables decide."""
-    if (bits is None) != (tables is None):
-        raise InvalidInput(
-            f"bits and tables must be given together; got bits={bits!r}, tables={tables!r}. "
-            "Give both, or neither and a recall."
-        )
-    if bits is not None:
-        if recall is not None:
-            raise InvalidInput(
-                f"bits and tables decide the recall, so recall must be left out; got "
-                f"recall={recall!r}. Give one or the other."
-            )
-        return None
-    if recall is None:
-        return _DEFAULT_RECALL
-    return _checked_recall(recall)
-
-
-def _promise_of(promise: str, bits: int | None) -> str:
-    if promise not in _PROMISES:
-        raise InvalidInput(
-            f"promise must be one of {', '.join(map(repr, _PROMISES))}; got {promise!r}. The first "
-            "is for queries like the items, the second for any."
-        )
-    if promise == "guaranteed" and bits is not None:
-        raise InvalidInput(
-            "bits and tables decide the recall, so that nothing can be guaranteed beside; got "
-            f"promise={promise!r}. Give one or the other."
-        )
-    return promise
-
-
-def _checked_recall(recall: float) -> float:
-    number = arrays.real_number(recall)
-    if not 0.0 < number <= 1.0:  # phrased so that NaN fails as well
-        raise InvalidInput(
-            f"recall must be in (0, 1]; got {recall!r}. 0.95 finds 19 of 20 true neighbours."
-        )
-    return number
 
 
 def _threads(threads: int) -> int:

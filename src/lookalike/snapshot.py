@@ -11,7 +11,7 @@ from lookalike.engines.engine import Engine, Found, Items, Mask
 from lookalike.engines.rows import Rows
 from lookalike.layout import Layout
 from lookalike.members import Members
-from lookalike.planner import Planner
+from lookalike.planner.planner import Planner
 from lookalike.results import Neighbors, Ranges
 
 __all__ = ["Snapshot"]

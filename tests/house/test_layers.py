@@ -20,7 +20,7 @@ ROWS = [
     ["index"],
     ["snapshot"],
     ["planner"],
-    ["dimensions"],
+    ["dimensions", "settings"],
     ["recall", "costs"],
     ["engines"],
     ["hashing", "metrics", "store", "results", "layout", "members", "pictures"],

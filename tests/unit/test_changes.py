@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from lookalike import Index, InvalidInput
-from lookalike.planner import Planner
+from lookalike.planner.planner import Planner
 
 Bytes = npt.NDArray[np.uint8]
 Model = dict[int, npt.NDArray[Any]]

@@ -12,7 +12,8 @@ from lookalike import Index
 from lookalike.costs import cells_may_pay
 from lookalike.engines.rows import Rows
 from lookalike.native import Measure
-from lookalike.planner import CellsPlanner, Plan
+from lookalike.planner.cells import CellsPlanner
+from lookalike.planner.planner import Plan
 
 Floats = npt.NDArray[np.float32]
 
