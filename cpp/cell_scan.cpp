@@ -16,17 +16,9 @@ namespace {
 
 constexpr std::size_t queries_together = 16;  // that a task answers
 constexpr std::size_t scanned_in_order = 16;  // nearest cells that are sorted
+constexpr std::size_t most_counted = 48;      // keys that are sorted by counting
 constexpr std::size_t more_probes = 4;        // times as many, when too few rows were found
 constexpr std::size_t lines_ahead = 16;       // cache lines of the next cell asked for early
-
-// Keeps the entries at these ascending positions, in both arrays.
-void compress(const std::uint32_t* positions, std::size_t count, std::uint32_t* values,
-              std::uint32_t* others) {
-    for (std::size_t i = 0; i < count; ++i) {
-        values[i] = values[positions[i]];
-        others[i] = others[positions[i]];
-    }
-}
 
 // As many as `wanted` would be far too many when estimates tie: take them by slot.
 std::size_t cut_ties(std::size_t count, std::size_t wanted, std::uint32_t* estimates,
@@ -41,6 +33,28 @@ std::size_t cut_ties(std::size_t count, std::size_t wanted, std::uint32_t* estim
     return wanted;
 }
 
+// Leaves the `wanted` smallest keys, and at least the first `in_order` of them in order.
+void first_in_order(std::size_t wanted, std::size_t in_order, std::vector<Key>& keys,
+                    std::vector<Key>& sorted) {
+    if (keys.size() > most_counted) {
+        const auto end = keys.begin() + std::ptrdiff_t(wanted);
+        std::nth_element(keys.begin(), end - (end == keys.end()), keys.end());
+        keys.resize(wanted);
+        std::partial_sort(keys.begin(), keys.begin() + std::ptrdiff_t(std::min(in_order, wanted)),
+                          keys.end());
+        return;
+    }
+    // Few keys are placed quickest by counting the smaller ones: nothing there to mispredict.
+    sorted.resize(keys.size());
+    for (const Key key : keys) {
+        std::size_t place = 0;
+        for (const Key other : keys) place += other < key;
+        sorted[place] = key;
+    }
+    sorted.resize(wanted);
+    std::swap(keys, sorted);
+}
+
 float float_of(std::uint32_t bits) {
     float value;
     std::memcpy(&value, &bits, sizeof value);
@@ -51,11 +65,13 @@ float float_of(std::uint32_t bits) {
 
 // Memory of one search, used again by the next.
 struct CellScan::Scratch {
-    std::vector<float> y;
+    std::vector<float> projected;  // queries of a task, side by side
+    const float* y = nullptr;      // the one that is searched for
     QueryCode cell_query, query;
     std::vector<std::uint32_t> cell_distances, positions;
     std::vector<Key> probed;  // exact distances and cells, the nearest first
-    float nearest = 0;        // distance of the first
+    std::vector<Key> sorted;
+    float nearest = 0;  // distance of the first
     std::vector<std::uint32_t> estimates, slots;
     std::size_t kept = 0;
     std::size_t scanned = 0;
@@ -76,11 +92,17 @@ CellScan::CellScan(Verifier verifier, Projection projection, const Cells& cells,
     mean_ = projection.mean_row(verifier.rows().stride);
 }
 
-void CellScan::code(const Query& query, Scratch& scratch) const {
-    scratch.y.resize(projection_.outputs);
-    projection_.apply(query.row, verifier_.rows().stride, 1, scratch.y.data());
-    cells_.sketch().code_query(scratch.y.data(), scratch.cell_query);
-    sketch_.code_query(scratch.y.data(), scratch.query);
+// Several at once read the matrix together.
+void CellScan::project(const Queries& queries, std::size_t first, std::size_t count,
+                       Scratch& scratch) const {
+    scratch.projected.resize(count * projection_.outputs);
+    projection_.apply(queries[first].row, queries.bytes_each, count, scratch.projected.data());
+    scratch.y = scratch.projected.data();
+}
+
+void CellScan::code(Scratch& scratch) const {
+    cells_.sketch().code_query(scratch.y, scratch.cell_query);
+    sketch_.code_query(scratch.y, scratch.query);
     scratch.cell_distances.resize(cells_.padded_size());
     scratch.positions.resize(std::max(scratch.positions.size(), cells_.padded_size() + 16));
     cells_.rank(scratch.cell_query, scratch.cell_distances.data());
@@ -111,23 +133,18 @@ void CellScan::choose_cells(std::size_t probes, Scratch& scratch) const {
     scratch.probed.resize(kept);
     for (std::size_t i = 0; i < kept; ++i)
         scratch.probed[i] = make_key(distances[chosen[i]], chosen[i]);
-    if (kept > wanted)
-        std::nth_element(scratch.probed.begin(), scratch.probed.begin() + std::ptrdiff_t(wanted),
-                         scratch.probed.end());
-    scratch.probed.resize(wanted);
+    first_in_order(wanted, 0, scratch.probed, scratch.sorted);
     for (std::size_t i = 0; i < wanted; ++i) chosen[i] = key_slot(scratch.probed[i]);
-    cells_.exact_distances(scratch.y.data(), chosen, wanted, distances);
+    cells_.exact_distances(scratch.y, chosen, wanted, distances);
     for (std::size_t i = 0; i < wanted; ++i) scratch.probed[i] = make_key(distances[i], chosen[i]);
-    const std::size_t few = std::min(scanned_in_order, wanted);
-    std::partial_sort(scratch.probed.begin(), scratch.probed.begin() + std::ptrdiff_t(few),
-                      scratch.probed.end());
+    first_in_order(wanted, scanned_in_order, scratch.probed, scratch.sorted);
     scratch.nearest = float_of(key_distance(scratch.probed[0]));
 }
 
 // Chooses the cells to scan with the effort that the query's region asks for, or with the wide one
 // when the query is unlike those that efforts were measured on. Returns the rows to verify.
 std::size_t CellScan::hash(const Query& query, const Efforts& efforts, Scratch& scratch) const {
-    code(query, scratch);
+    code(scratch);
     const std::size_t region = efforts.regions[first_cell(scratch)];
     choose_cells(efforts.usual[region].probes, scratch);
     scratch.widened = !efforts.are_usual({scratch.nearest, tail(query, scratch)});
@@ -198,11 +215,8 @@ void CellScan::filter(std::size_t candidates, Scratch& scratch) const {
     const auto keep_smallest = [&](std::size_t slack) {
         std::uint32_t* estimates = scratch.estimates.data();
         const std::uint32_t most = about_kth_smallest(estimates, scratch.kept, candidates, slack);
-        scratch.positions.resize(std::max(scratch.positions.size(), scratch.kept + block_vectors));
-        const std::size_t kept =
-            kernels().positions_below(estimates, scratch.kept, most + 1, scratch.positions.data());
-        compress(scratch.positions.data(), kept, estimates, scratch.slots.data());
-        scratch.kept = kept;
+        scratch.kept =
+            kernels().keep_below(estimates, scratch.slots.data(), scratch.kept, most + 1);
         limit = most;
     };
     for (std::size_t i = 0; i < scratch.probed.size(); ++i) {
@@ -234,6 +248,8 @@ bool CellScan::search(const Query& query, std::size_t k, const Efforts& efforts,
     for (std::size_t i = 0; i < scratch.kept; ++i) slots[i] = blocks_.rows[slots[i]];
     verifier_.distances_at(slots, scratch.kept, query, scratch.estimates.data());
     Nearest nearest = verifier_.nearest(k);
+    if (scratch.kept > 2 * k)  // so few rows are inserted one by one
+        nearest.expect(about_kth_smallest(scratch.estimates.data(), scratch.kept, k, k / 4));
     for (std::size_t i = 0; i < scratch.kept; ++i) nearest.offer(scratch.estimates[i], slots[i]);
     verifier_.write(nearest, query, k, rows, distances);
     if (trace)
@@ -253,6 +269,7 @@ bool CellScan::nearest_of_one(const Items& item, std::size_t k, const Efforts& e
     thread_local Scratch scratch;
     scratch.allowed = allowed;
     verifier_.prepare(item, query);
+    project(query, 0, 1, scratch);
     return search(query[0], k, efforts, scratch, rows, distances, trace);
 }
 
@@ -264,11 +281,14 @@ void CellScan::nearest(const Items& items, std::size_t k, const Efforts& efforts
     std::vector<Scratch> scratch(std::max<std::size_t>(threads, 1));
     const std::size_t tasks = (items.count + queries_together - 1) / queries_together;
     run_tasks(tasks, threads, [&](std::size_t task, std::size_t worker) {
-        const std::size_t end = std::min((task + 1) * queries_together, items.count);
-        scratch[worker].allowed = allowed;
-        for (std::size_t q = task * queries_together; q < end; ++q) {
-            const bool wide = search(queries[q], k, efforts, scratch[worker], rows + q * k,
-                                     distances + q * k, nullptr);
+        const std::size_t first = task * queries_together;
+        const std::size_t count = std::min(queries_together, items.count - first);
+        Scratch& own = scratch[worker];
+        own.allowed = allowed;
+        project(queries, first, count, own);
+        for (std::size_t q = first; q < first + count; ++q, own.y += projection_.outputs) {
+            const bool wide =
+                search(queries[q], k, efforts, own, rows + q * k, distances + q * k, nullptr);
             if (widened) widened[q] = wide;
         }
     });
@@ -280,6 +300,7 @@ std::vector<std::uint32_t> CellScan::candidates(const Items& item, const Efforts
     Scratch scratch;
     scratch.allowed = allowed;
     verifier_.prepare(item, query);
+    project(query, 0, 1, scratch);
     filter(hash(query[0], efforts, scratch), scratch);
     std::vector<std::uint32_t> rows(scratch.kept);
     for (std::size_t i = 0; i < scratch.kept; ++i) rows[i] = blocks_.rows[scratch.slots[i]];
@@ -291,7 +312,7 @@ void CellScan::estimate_all(Scratch& scratch, std::vector<std::uint32_t>& estima
     const std::size_t bytes = block_bytes(sketch_.dimensions());
     std::vector<std::uint32_t> all(cells_.size()), distances(cells_.size());
     std::iota(all.begin(), all.end(), 0u);
-    cells_.exact_distances(scratch.y.data(), all.data(), all.size(), distances.data());
+    cells_.exact_distances(scratch.y, all.data(), all.size(), distances.data());
     scratch.nearest = float_of(distances[kernels().least(distances.data(), distances.size())]);
     for (std::size_t c = 0; c < cells_.size(); ++c) {
         const std::size_t first = blocks_.starts[c];
@@ -325,7 +346,8 @@ void CellScan::ranks(const Items& items, const std::int64_t* wanted, std::size_t
         auto& [scratch, estimates, near, positions] = memory[worker];
         estimates.resize(slots);
         positions.resize(slots + block_vectors);
-        code(queries[q], scratch);
+        project(queries, q, 1, scratch);
+        code(scratch);
         estimate_all(scratch, estimates);
         sightings[q] = {first_cell(scratch), {scratch.nearest, tail(queries[q], scratch)}};
         for (std::size_t s = 0; allowed && s < slots; ++s)

@@ -68,7 +68,9 @@ public:
 private:
     struct Scratch;
 
-    void code(const Query& query, Scratch& scratch) const;
+    void project(const Queries& queries, std::size_t first, std::size_t count,
+                 Scratch& scratch) const;
+    void code(Scratch& scratch) const;
     std::uint32_t first_cell(const Scratch& scratch) const;
     float tail(const Query& query, const Scratch& scratch) const;
     void choose_cells(std::size_t probes, Scratch& scratch) const;

@@ -18,6 +18,10 @@
 
 namespace lookalike {
 
+struct Range {
+    std::uint32_t least, most;
+};
+
 struct Kernels {
     const char* name;
     int rank;                     // the usable level of highest rank is the default
@@ -68,9 +72,16 @@ struct Kernels {
     std::size_t (*count_at_most)(const std::uint32_t* values, std::size_t count,
                                  std::uint32_t limit);
 
-    // Position of the first smallest value, and of the first largest; count >= 1.
+    // Position of the first smallest value; count >= 1.
     std::size_t (*least)(const std::uint32_t* values, std::size_t count);
-    std::size_t (*greatest)(const std::uint32_t* values, std::size_t count);
+
+    // The smallest and the largest value; count >= 1.
+    Range (*range)(const std::uint32_t* values, std::size_t count);
+
+    // Keeps the values below the limit, and the others at their places, in order; returns how many.
+    // Both arrays have room for count + 16 entries.
+    std::size_t (*keep_below)(std::uint32_t* values, std::uint32_t* others, std::size_t count,
+                              std::uint32_t limit);
 
     // bounds[i] = the same sum as absolute_differences, capped at 65535. For bounding rows: half
     // the bytes of a distance, so that choosing among many bounds costs half as much.

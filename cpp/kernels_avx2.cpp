@@ -423,18 +423,36 @@ std::uint32_t extreme(const std::uint32_t* values, std::size_t count, Choose cho
     return best;
 }
 
-std::size_t least(const std::uint32_t* values, std::size_t count) {
-    const std::uint32_t value = extreme(
+std::uint32_t smallest(const std::uint32_t* values, std::size_t count) {
+    return extreme(
         values, count, [](std::uint32_t a, std::uint32_t b) { return a < b ? a : b; },
         [](__m256i a, __m256i b) { return _mm256_min_epu32(a, b); });
-    return place_of(values, count, value);
 }
 
-std::size_t greatest(const std::uint32_t* values, std::size_t count) {
-    const std::uint32_t value = extreme(
+std::uint32_t largest(const std::uint32_t* values, std::size_t count) {
+    return extreme(
         values, count, [](std::uint32_t a, std::uint32_t b) { return a > b ? a : b; },
         [](__m256i a, __m256i b) { return _mm256_max_epu32(a, b); });
-    return place_of(values, count, value);
+}
+
+std::size_t least(const std::uint32_t* values, std::size_t count) {
+    return place_of(values, count, smallest(values, count));
+}
+
+Range range(const std::uint32_t* values, std::size_t count) {
+    return {smallest(values, count), largest(values, count)};
+}
+
+std::size_t keep_below(std::uint32_t* values, std::uint32_t* others, std::size_t count,
+                       std::uint32_t limit) {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::uint32_t value = values[i];
+        values[kept] = value;
+        others[kept] = others[i];
+        kept += value < limit;
+    }
+    return kept;
 }
 
 // Rows of exactly 16 bytes: two rows a vector, sixteen rows a step. A row's two partial sums
@@ -769,7 +787,8 @@ const Kernels avx2_kernels = {
     .positions_below = positions_below,
     .count_at_most = count_at_most,
     .least = least,
-    .greatest = greatest,
+    .range = range,
+    .keep_below = keep_below,
     .bounding_differences = bounding_differences,
     .bounding_squares = bounding_squares,
     .bounds_below = bounds_below,

@@ -108,13 +108,18 @@ void each_at(const std::uint8_t* rows, std::size_t stride, const std::uint32_t* 
     }
 }
 
-// Adds the squares of 64 differences to sixteen 32-bit lanes.
-__m512i add_squares(__m512i sums, __m512i x, __m512i q) {
+// Two accumulators: one would wait for itself.
+struct Pair {
+    __m512i low, high;
+};
+
+// Adds the squares of 64 differences to two times sixteen 32-bit lanes.
+Pair add_squares(Pair sums, __m512i x, __m512i q) {
     const __m512i zero = _mm512_setzero_si512();
     const __m512i difference = _mm512_or_si512(_mm512_subs_epu8(x, q), _mm512_subs_epu8(q, x));
     const __m512i low = _mm512_unpacklo_epi8(difference, zero);
     const __m512i high = _mm512_unpackhi_epi8(difference, zero);
-    return _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(sums, low, low), high, high);
+    return {_mm512_dpwssd_epi32(sums.low, low, low), _mm512_dpwssd_epi32(sums.high, high, high)};
 }
 
 std::uint32_t sum_of_sixteen(__m512i sums) {
@@ -129,7 +134,7 @@ std::uint32_t sum_of_sixteen(__m512i sums) {
 struct SquaredDifference {
     static std::uint32_t of(const std::uint8_t* row, const std::uint8_t* query,
                             std::size_t stride) {
-        __m512i sums = _mm512_setzero_si512();
+        Pair sums = {_mm512_setzero_si512(), _mm512_setzero_si512()};
         std::size_t j = 0;
         for (; j + 64 <= stride; j += 64)
             sums = add_squares(sums, _mm512_loadu_si512(row + j), _mm512_loadu_si512(query + j));
@@ -138,7 +143,7 @@ struct SquaredDifference {
             sums = add_squares(sums, _mm512_maskz_loadu_epi8(tail, row + j),
                                _mm512_maskz_loadu_epi8(tail, query + j));
         }
-        return sum_of_sixteen(sums);
+        return sum_of_sixteen(_mm512_add_epi32(sums.low, sums.high));
     }
 };
 
@@ -325,27 +330,51 @@ std::size_t place_of(const std::uint32_t* values, std::size_t count, std::uint32
     }
 }
 
+std::uint32_t least_lane(__m512i sixteen) {
+    const __m256i eight =
+        _mm256_min_epu32(_mm512_castsi512_si256(sixteen), _mm512_extracti64x4_epi64(sixteen, 1));
+    const __m128i four =
+        _mm_min_epu32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    const __m128i two = _mm_min_epu32(four, _mm_unpackhi_epi64(four, four));
+    const std::uint32_t a = std::uint32_t(_mm_cvtsi128_si32(two));
+    const std::uint32_t b = std::uint32_t(_mm_extract_epi32(two, 1));
+    return a < b ? a : b;
+}
+
 std::size_t least(const std::uint32_t* values, std::size_t count) {
     const __m512i most = _mm512_set1_epi32(-1);
     __m512i minima = most;
     for (std::size_t i = 0; i < count; i += 16)
         minima = _mm512_min_epu32(
             minima, _mm512_mask_loadu_epi32(most, present_values(count - i), values + i));
-    std::uint32_t lanes[16], value = 0xFFFFFFFF;
-    _mm512_storeu_si512(lanes, minima);
-    for (const std::uint32_t lane : lanes) value = lane < value ? lane : value;
-    return place_of(values, count, value);
+    return place_of(values, count, least_lane(minima));
 }
 
-std::size_t greatest(const std::uint32_t* values, std::size_t count) {
-    __m512i maxima = _mm512_setzero_si512();
-    for (std::size_t i = 0; i < count; i += 16)
-        maxima = _mm512_max_epu32(maxima,
-                                  _mm512_maskz_loadu_epi32(present_values(count - i), values + i));
-    std::uint32_t lanes[16], value = 0;
-    _mm512_storeu_si512(lanes, maxima);
-    for (const std::uint32_t lane : lanes) value = lane > value ? lane : value;
-    return place_of(values, count, value);
+Range range(const std::uint32_t* values, std::size_t count) {
+    const __m512i most = _mm512_set1_epi32(-1);
+    __m512i minima = most, maxima = _mm512_setzero_si512();
+    for (std::size_t i = 0; i < count; i += 16) {
+        const __mmask16 present = present_values(count - i);
+        minima = _mm512_min_epu32(minima, _mm512_mask_loadu_epi32(most, present, values + i));
+        maxima = _mm512_max_epu32(maxima, _mm512_maskz_loadu_epi32(present, values + i));
+    }
+    return {least_lane(minima), ~least_lane(_mm512_xor_si512(maxima, most))};
+}
+
+std::size_t keep_below(std::uint32_t* values, std::uint32_t* others, std::size_t count,
+                       std::uint32_t limit) {
+    const __m512i limits = _mm512_set1_epi32(int(limit));
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; i += 16) {  // never writes beyond what was read
+        const __mmask16 present = present_values(count - i);
+        const __m512i some = _mm512_maskz_loadu_epi32(present, values + i);
+        const __m512i other = _mm512_maskz_loadu_epi32(present, others + i);
+        const __mmask16 below = _mm512_mask_cmplt_epu32_mask(present, some, limits);
+        _mm512_storeu_si512(values + kept, _mm512_maskz_compress_epi32(below, some));
+        _mm512_storeu_si512(others + kept, _mm512_maskz_compress_epi32(below, other));
+        kept += unsigned(__builtin_popcount(below));
+    }
+    return kept;
 }
 
 // Rows of exactly 16 bytes: four rows a vector, eight rows a step.
@@ -486,32 +515,48 @@ __m512i broadcast_word(const void* four_bytes) {
     return _mm512_set1_epi32(word);
 }
 
-// Outputs k to k + 16 * vectors of one row.
-template <std::size_t vectors>
-void project_some_bytes(const std::uint8_t* row, std::size_t width, const std::int8_t* matrix,
-                        std::size_t outputs, std::int32_t* sums) {
-    __m512i sum[vectors];
-    for (std::size_t v = 0; v < vectors; ++v) sum[v] = _mm512_setzero_si512();
+// Outputs k to k + 16 * vectors of some rows, which read the matrix together.
+template <std::size_t together, std::size_t vectors>
+void project_some_bytes(const std::uint8_t* rows, std::size_t stride, std::size_t width,
+                        const std::int8_t* matrix, std::size_t outputs, std::int32_t* sums) {
+    __m512i sum[together][vectors];
+    for (std::size_t i = 0; i < together; ++i)
+        for (std::size_t v = 0; v < vectors; ++v) sum[i][v] = _mm512_setzero_si512();
     for (std::size_t j = 0; j < width; j += 4, matrix += 4 * outputs) {
-        const __m512i values = broadcast_word(row + j);
-        for (std::size_t v = 0; v < vectors; ++v)
-            sum[v] = _mm512_dpbusd_epi32(sum[v], values, _mm512_loadu_si512(matrix + 64 * v));
+        for (std::size_t v = 0; v < vectors; ++v) {
+            const __m512i column = _mm512_loadu_si512(matrix + 64 * v);
+            for (std::size_t i = 0; i < together; ++i)
+                sum[i][v] =
+                    _mm512_dpbusd_epi32(sum[i][v], broadcast_word(rows + i * stride + j), column);
+        }
     }
-    for (std::size_t v = 0; v < vectors; ++v) _mm512_storeu_si512(sums + 16 * v, sum[v]);
+    for (std::size_t i = 0; i < together; ++i)
+        for (std::size_t v = 0; v < vectors; ++v)
+            _mm512_storeu_si512(sums + i * outputs + 16 * v, sum[i][v]);
+}
+
+template <std::size_t together>
+void project_rows_of_bytes(const std::uint8_t* rows, std::size_t stride, std::size_t width,
+                           const std::int8_t* matrix, std::size_t outputs, std::int32_t* sums) {
+    std::size_t k = 0;
+    for (; k + 64 <= outputs; k += 64)
+        project_some_bytes<together, 4>(rows, stride, width, matrix + 4 * k, outputs, sums + k);
+    for (; k + 32 <= outputs; k += 32)
+        project_some_bytes<together, 2>(rows, stride, width, matrix + 4 * k, outputs, sums + k);
+    for (; k < outputs; k += 16)
+        project_some_bytes<together, 1>(rows, stride, width, matrix + 4 * k, outputs, sums + k);
 }
 
 void project_bytes(const std::uint8_t* rows, std::size_t stride, std::size_t count,
                    std::size_t width, const std::int8_t* matrix, std::size_t outputs,
                    std::int32_t* sums) {
-    for (std::size_t i = 0; i < count; ++i, rows += stride, sums += outputs) {
-        std::size_t k = 0;
-        for (; k + 96 <= outputs; k += 96)
-            project_some_bytes<6>(rows, width, matrix + 4 * k, outputs, sums + k);
-        for (; k + 64 <= outputs; k += 64)
-            project_some_bytes<4>(rows, width, matrix + 4 * k, outputs, sums + k);
-        for (; k < outputs; k += 16)
-            project_some_bytes<1>(rows, width, matrix + 4 * k, outputs, sums + k);
-    }
+    std::size_t i = 0;
+    for (; i + 4 <= count; i += 4)
+        project_rows_of_bytes<4>(rows + i * stride, stride, width, matrix, outputs,
+                                 sums + i * outputs);
+    for (; i < count; ++i)
+        project_rows_of_bytes<1>(rows + i * stride, stride, width, matrix, outputs,
+                                 sums + i * outputs);
 }
 
 template <std::size_t vectors>
@@ -541,70 +586,107 @@ void project_floats(const float* rows, std::size_t stride, std::size_t count, st
     }
 }
 
-// Sums of code times query for the 16 vectors of a block. Four accumulators: one would wait for
-// itself.
+// Sums of code times query for the 16 vectors of a block. High nibbles stay where they are, which
+// makes their products 16 times too large: exactly, so that one shift at the end mends all of them.
+// Two accumulators of each: one would wait for itself.
 inline __attribute__((always_inline)) __m512i block_products(const std::uint8_t* codes,
                                                              const std::int8_t* query,
                                                              std::size_t dimensions) {
-    const __m512i nibble = _mm512_set1_epi8(15), zero = _mm512_setzero_si512();
-    __m512i a = zero, b = zero, c = zero, d = zero;
-    std::size_t j = 0;
-    for (; j + 16 <= dimensions; j += 16, codes += 128) {
-        const __m512i first = _mm512_loadu_si512(codes), second = _mm512_loadu_si512(codes + 64);
-        a = _mm512_dpbusd_epi32(a, _mm512_and_si512(first, nibble), broadcast_word(query + j));
-        b = _mm512_dpbusd_epi32(b, _mm512_and_si512(_mm512_srli_epi16(first, 4), nibble),
-                                broadcast_word(query + j + 4));
-        c = _mm512_dpbusd_epi32(c, _mm512_and_si512(second, nibble), broadcast_word(query + j + 8));
-        d = _mm512_dpbusd_epi32(d, _mm512_and_si512(_mm512_srli_epi16(second, 4), nibble),
-                                broadcast_word(query + j + 12));
+    const __m512i lower = _mm512_set1_epi8(0x0F), upper = _mm512_set1_epi8(char(0xF0));
+    const __m512i zero = _mm512_setzero_si512();
+    __m512i low[2] = {zero, zero}, high[2] = {zero, zero};
+    for (std::size_t j = 0; j < dimensions; j += 8, codes += 64) {
+        const __m512i pairs = _mm512_loadu_si512(codes);
+        const std::size_t turn = j / 8 % 2;
+        low[turn] = _mm512_dpbusd_epi32(low[turn], _mm512_and_si512(pairs, lower),
+                                        broadcast_word(query + j));
+        high[turn] = _mm512_dpbusd_epi32(high[turn], _mm512_and_si512(pairs, upper),
+                                         broadcast_word(query + j + 4));
     }
-    if (j < dimensions) {
-        const __m512i last = _mm512_loadu_si512(codes);
-        a = _mm512_dpbusd_epi32(a, _mm512_and_si512(last, nibble), broadcast_word(query + j));
-        b = _mm512_dpbusd_epi32(b, _mm512_and_si512(_mm512_srli_epi16(last, 4), nibble),
-                                broadcast_word(query + j + 4));
-    }
-    return _mm512_add_epi32(_mm512_add_epi32(a, b), _mm512_add_epi32(c, d));
+    return _mm512_add_epi32(_mm512_add_epi32(low[0], low[1]),
+                            _mm512_srai_epi32(_mm512_add_epi32(high[0], high[1]), 4));
 }
 
-__m512i block_estimates(const std::uint8_t* block, const std::int8_t* query, std::size_t dimensions,
-                        __m128i shift, __m512i offset) {
+inline __attribute__((always_inline)) __m512i block_estimates(const std::uint8_t* block,
+                                                              const std::int8_t* query,
+                                                              std::size_t dimensions, __m128i shift,
+                                                              __m512i offset) {
     const __m512i products = block_products(block + 64, query, dimensions);
     return _mm512_sub_epi32(_mm512_add_epi32(_mm512_loadu_si512(block), offset),
                             _mm512_sll_epi32(products, shift));
 }
 
+// A query, and what scanning for it adds up.
+struct BlockQuery {
+    const std::int8_t* codes;
+    unsigned shift;
+    std::uint32_t offset;
+};
+
+struct EstimateAll {
+    static inline __attribute__((always_inline)) std::size_t with(std::size_t dimensions,
+                                                                  const std::uint8_t* blocks,
+                                                                  std::size_t count,
+                                                                  BlockQuery query,
+                                                                  std::uint32_t* estimates) {
+        const __m128i shifts = _mm_cvtsi32_si128(int(query.shift));
+        const __m512i offsets = _mm512_set1_epi32(int(query.offset));
+        for (std::size_t i = 0; i < count; ++i)
+            _mm512_storeu_si512(estimates + 16 * i,
+                                block_estimates(blocks + i * block_bytes(dimensions), query.codes,
+                                                dimensions, shifts, offsets));
+        return count;
+    }
+};
+
+struct KeepBelow {
+    static inline __attribute__((always_inline)) std::size_t with(
+        std::size_t dimensions, const std::uint8_t* blocks, std::size_t count, BlockQuery query,
+        std::uint32_t limit, std::uint32_t first, std::uint32_t* estimates, std::uint32_t* slots) {
+        const __m128i shifts = _mm_cvtsi32_si128(int(query.shift));
+        const __m512i offsets = _mm512_set1_epi32(int(query.offset));
+        const __m512i limits = _mm512_set1_epi32(int(limit));
+        const __m512i lanes =
+            _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        std::size_t kept = 0;
+        for (std::size_t i = 0; i < count; ++i, blocks += block_bytes(dimensions), first += 16) {
+            const __m512i all = block_estimates(blocks, query.codes, dimensions, shifts, offsets);
+            const __mmask16 below = _mm512_mask_cmplt_epu32_mask(0xFFFF, all, limits);
+            if (!below) continue;
+            _mm512_storeu_si512(estimates + kept, _mm512_maskz_compress_epi32(below, all));
+            _mm512_storeu_si512(slots + kept,
+                                _mm512_maskz_compress_epi32(
+                                    below, _mm512_add_epi32(lanes, _mm512_set1_epi32(int(first)))));
+            kept += unsigned(__builtin_popcount(below));
+        }
+        return kept;
+    }
+};
+
+// For the usual numbers of dimensions the loop over them is unrolled, and the query stays in
+// registers.
+template <typename Scan, typename... Rest>
+std::size_t scan_with(std::size_t dimensions, Rest... rest) {
+    switch (dimensions) {
+        case 48: return Scan::with(48, rest...);
+        case 64: return Scan::with(64, rest...);
+        case 96: return Scan::with(96, rest...);
+        default: return Scan::with(dimensions, rest...);
+    }
+}
+
 void estimate_blocks(const std::uint8_t* blocks, std::size_t count, const std::int8_t* query,
                      std::size_t dimensions, unsigned shift, std::uint32_t offset,
                      std::uint32_t* estimates) {
-    const __m128i shifts = _mm_cvtsi32_si128(int(shift));
-    const __m512i offsets = _mm512_set1_epi32(int(offset));
-    for (std::size_t i = 0; i < count; ++i)
-        _mm512_storeu_si512(estimates + 16 * i,
-                            block_estimates(blocks + i * block_bytes(dimensions), query, dimensions,
-                                            shifts, offsets));
+    scan_with<EstimateAll>(dimensions, blocks, count, BlockQuery{query, shift, offset}, estimates);
 }
 
 std::size_t scan_blocks(const std::uint8_t* blocks, std::size_t count, const std::int8_t* query,
                         std::size_t dimensions, unsigned shift, std::uint32_t offset,
                         std::uint32_t limit, std::uint32_t first, std::uint32_t* estimates,
                         std::uint32_t* slots) {
-    const __m128i shifts = _mm_cvtsi32_si128(int(shift));
-    const __m512i offsets = _mm512_set1_epi32(int(offset));
-    const __m512i limits = _mm512_set1_epi32(int(limit));
-    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < count; ++i, blocks += block_bytes(dimensions), first += 16) {
-        const __m512i all = block_estimates(blocks, query, dimensions, shifts, offsets);
-        const __mmask16 below = _mm512_mask_cmplt_epu32_mask(0xFFFF, all, limits);
-        if (!below) continue;
-        _mm512_storeu_si512(estimates + kept, _mm512_maskz_compress_epi32(below, all));
-        _mm512_storeu_si512(slots + kept,
-                            _mm512_maskz_compress_epi32(
-                                below, _mm512_add_epi32(lanes, _mm512_set1_epi32(int(first)))));
-        kept += unsigned(__builtin_popcount(below));
-    }
-    return kept;
+    return scan_with<KeepBelow>(dimensions, blocks, count, BlockQuery{query, shift, offset}, limit,
+                                first, estimates, slots);
 }
 
 #ifdef LOOKALIKE_EMULATE
@@ -639,7 +721,8 @@ const Kernels avx512_kernels = {
     .positions_below = positions_below,
     .count_at_most = count_at_most,
     .least = least,
-    .greatest = greatest,
+    .range = range,
+    .keep_below = keep_below,
     .bounding_differences = bounding_differences,
     .bounding_squares = bounding_squares,
     .bounds_below = bounds_below,

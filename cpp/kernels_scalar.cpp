@@ -171,11 +171,25 @@ std::size_t least(const std::uint32_t* values, std::size_t count) {
     return place;
 }
 
-std::size_t greatest(const std::uint32_t* values, std::size_t count) {
-    std::size_t place = 0;
-    for (std::size_t i = 1; i < count; ++i)
-        if (values[i] > values[place]) place = i;
-    return place;
+Range range(const std::uint32_t* values, std::size_t count) {
+    Range ends = {values[0], values[0]};
+    for (std::size_t i = 1; i < count; ++i) {
+        if (values[i] < ends.least) ends.least = values[i];
+        if (values[i] > ends.most) ends.most = values[i];
+    }
+    return ends;
+}
+
+std::size_t keep_below(std::uint32_t* values, std::uint32_t* others, std::size_t count,
+                       std::uint32_t limit) {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::uint32_t value = values[i];
+        values[kept] = value;
+        others[kept] = others[i];
+        kept += value < limit;
+    }
+    return kept;
 }
 
 void project_bytes(const std::uint8_t* rows, std::size_t stride, std::size_t count,
@@ -271,7 +285,8 @@ const Kernels scalar_kernels = {
     .positions_below = positions_below,
     .count_at_most = count_at_most,
     .least = least,
-    .greatest = greatest,
+    .range = range,
+    .keep_below = keep_below,
     .bounding_differences = bounding_differences,
     .bounding_squares = bounding_squares,
     .bounds_below = bounds_below,

@@ -76,18 +76,24 @@ void Nearest::merge(const Nearest& other) {
 
 std::uint32_t about_kth_smallest(const std::uint32_t* values, std::size_t count, std::size_t k,
                                  std::size_t slack) {
-    // Bisection on the value: every pass is one sweep of the vector unit.
+    // Every pass is one sweep of the vector unit. Guesses alternate between what a line through the
+    // known counts says, which is close, and the middle, which is never far.
     const Kernels& kernel = kernels();
-    std::uint32_t low = values[kernel.least(values, count)];
-    std::uint32_t high = values[kernel.greatest(values, count)];
-    while (low < high) {
-        const std::uint32_t middle = low + (high - low) / 2;
-        const std::size_t below = kernel.count_at_most(values, count, middle);
-        if (below < k) {
-            low = middle + 1;
+    auto [low, high] = kernel.range(values, count);
+    double below_low = 0, up_to_high = double(count);
+    const double wanted = double(k) + 0.5 * double(slack);
+    for (bool by_line = true; low < high; by_line = !by_line) {
+        const double share = by_line ? (wanted - below_low) / (up_to_high - below_low) : 0.5;
+        const double step = std::clamp(share, 0.0, 1.0) * double(high - low);
+        const std::uint32_t guess = std::min(low + std::uint32_t(step), high - 1);
+        const std::size_t up_to_guess = kernel.count_at_most(values, count, guess);
+        if (up_to_guess < k) {
+            low = guess + 1;
+            below_low = double(up_to_guess);
         } else {
-            high = middle;
-            if (below <= k + slack) break;
+            high = guess;
+            up_to_high = double(up_to_guess);
+            if (up_to_guess <= k + slack) break;
         }
     }
     return high;

@@ -43,16 +43,20 @@ Sketch::Sketch(std::vector<float> steps, float unit) : steps_(std::move(steps)),
 void Sketch::code_query(const float* y, QueryCode& query) const {
     query.codes.resize(dimensions());
     std::int8_t* codes = query.codes.data();
-    float largest = 0;
-    for (std::size_t j = 0; j < dimensions(); ++j)
-        largest = std::max(largest, std::fabs(y[j] * query_factors_[j]));
+    const float* factors = query_factors_.data();
+    float largest_of[8] = {};  // eight, because one would wait for itself
+    for (std::size_t j = 0; j < dimensions(); j += 8)
+        for (std::size_t lane = 0; lane < 8; ++lane)
+            largest_of[lane] =
+                std::max(largest_of[lane], std::fabs(y[j + lane] * factors[j + lane]));
+    float largest = *std::max_element(largest_of, largest_of + 8);
     query.shift = 1;
     float factor = 1;
     for (; largest > most_query && query.shift < most_shift; ++query.shift, factor /= 2)
         largest /= 2;
     std::int32_t sum = 0;
     for (std::size_t j = 0; j < dimensions(); ++j) {
-        const float inside = clamped(y[j] * query_factors_[j] * factor, most_query);
+        const float inside = clamped(y[j] * factors[j] * factor, most_query);
         const std::int32_t code = std::int32_t((inside + rounder) - rounder);
         codes[j] = std::int8_t(code);
         sum += code;
