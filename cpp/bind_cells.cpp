@@ -136,48 +136,94 @@ void check_vectors(const FloatMatrix& y, const FloatArray& tails, const Cells& c
     check_cells(of_row, y.shape(0), cells.size());
 }
 
-void check_blocks(const Out<std::uint8_t, nb::ndim<2>>& blocks,
-                  const Out<std::uint32_t, nb::ndim<1>>& rows, std::size_t count,
-                  const Sketch& sketch) {
-    require(blocks.shape(0) == count && blocks.shape(1) == block_bytes(sketch.dimensions()) &&
-                rows.size() == count * block_vectors,
+// The writer, and the arrays it writes to, kept alive with it.
+struct WriterOfArrays {
+    Slots starts;
+    Out<std::uint8_t, nb::ndim<2>> blocks;
+    Out<std::uint32_t, nb::ndim<1>> rows;
+    BlockWriter writer;
+
+    std::size_t cells() const { return starts.size() - 1; }
+    void check_room(const std::vector<std::size_t>& needed) const {
+        for (std::size_t c = 0; c < needed.size(); ++c)
+            require(needed[c] <= writer.room(c), "a cell has no room for its rows");
+    }
+};
+
+WriterOfArrays make_writer(Slots starts, Out<std::uint8_t, nb::ndim<2>> blocks,
+                           Out<std::uint32_t, nb::ndim<1>> rows) {
+    require(starts.size() > 0 && starts(0) == 0, "starts do not fit the cells");
+    const std::size_t cells = starts.size() - 1;
+    for (std::size_t c = 0; c < cells; ++c)
+        require(starts(c) <= starts(c + 1), "starts must ascend");
+    require(blocks.shape(0) == starts(cells) && rows.size() == blocks.shape(0) * block_vectors,
             "blocks do not fit");
+    BlockWriter writer(starts.data(), cells, blocks.data(), rows.data());
+    return {std::move(starts), std::move(blocks), std::move(rows), std::move(writer)};
 }
 
-void extend_blocks(const Slots& old_starts, const RowArray& old_blocks, const Slots& old_rows,
-                   const In<std::uint8_t, nb::ndim<1>>& kept, const FloatMatrix& y,
-                   const FloatArray& tails, const Cells& cells, const Sketch& sketch,
-                   float tail_weight, const Slots& of_row, const Slots& starts,
-                   Out<std::uint8_t, nb::ndim<2>> blocks, Out<std::uint32_t, nb::ndim<1>> rows) {
-    check_vectors(y, tails, cells, sketch, of_row);
-    const std::size_t count = cells.size();
-    require(old_starts.size() == count + 1 && starts.size() == count + 1 && old_starts(0) == 0 &&
-                starts(0) == 0 && old_blocks.shape(0) == old_starts(count) &&
-                old_blocks.shape(1) == block_bytes(sketch.dimensions()) &&
-                old_rows.size() == old_blocks.shape(0) * block_vectors,
-            "the blocks to be extended do not fit the cells");
-    check_blocks(blocks, rows, starts(count), sketch);
-    std::vector<std::size_t> needed(count);
-    for (std::size_t i = 0; i < of_row.size(); ++i) ++needed[of_row(i)];
-    for (std::size_t c = 0; c < count; ++c) {
-        require(old_starts(c) <= old_starts(c + 1) && starts(c) <= starts(c + 1),
-                "starts must ascend");
-        for (std::size_t s = old_starts(c) * block_vectors; s < old_starts(c + 1) * block_vectors;
-             ++s) {
-            if (old_rows(s) == no_row) continue;
-            require(old_rows(s) < kept.size(), "a row is beyond those that may be kept");
-            needed[c] += kept(old_rows(s)) != 0;
+void copy_blocks(WriterOfArrays& self, const Slots& starts, const RowArray& blocks,
+                 const Slots& rows, const In<std::uint8_t, nb::ndim<1>>& kept,
+                 const Sketch& sketch) {
+    const std::size_t cells = self.cells();
+    require(starts.size() == cells + 1 && starts(0) == 0 && blocks.shape(0) == starts(cells) &&
+                blocks.shape(1) == block_bytes(sketch.dimensions()) &&
+                blocks.shape(1) == self.blocks.shape(1) &&
+                rows.size() == blocks.shape(0) * block_vectors,
+            "the blocks to be copied do not fit the cells");
+    std::vector<std::size_t> needed(cells);
+    for (std::size_t c = 0; c < cells; ++c) {
+        require(starts(c) <= starts(c + 1), "starts must ascend");
+        for (std::size_t s = starts(c) * block_vectors; s < starts(c + 1) * block_vectors; ++s) {
+            if (rows(s) == no_row) continue;
+            require(rows(s) < kept.size(), "a row is beyond those that may be kept");
+            needed[c] += kept(rows(s)) != 0;
         }
-        require(needed[c] <= (starts(c + 1) - starts(c)) * block_vectors,
-                "a cell has no room for its rows");
     }
+    self.check_room(needed);
     nb::gil_scoped_release release;
-    BlockWriter writer(starts.data(), count, blocks.data(), rows.data());
-    writer.copy({old_starts.data(), old_blocks.data(), old_rows.data()}, sketch.dimensions(),
-                kept.data());
+    self.writer.copy({starts.data(), blocks.data(), rows.data()}, sketch.dimensions(), kept.data());
+}
+
+void write_rows(WriterOfArrays& self, const FloatMatrix& y, const FloatArray& tails,
+                const Cells& cells, const Sketch& sketch, float tail_weight, const Slots& of_row,
+                std::size_t first_row) {
+    check_vectors(y, tails, cells, sketch, of_row);
+    require(cells.size() == self.cells() &&
+                self.blocks.shape(1) == block_bytes(sketch.dimensions()) &&
+                first_row + y.shape(0) < no_row,
+            "blocks do not fit");
+    std::vector<std::size_t> needed(cells.size());
+    for (std::size_t i = 0; i < of_row.size(); ++i) ++needed[of_row(i)];
+    self.check_room(needed);
+    nb::gil_scoped_release release;
     write_blocks(y.data(), tails.data(), y.shape(1), y.shape(0), cells, sketch, tail_weight,
-                 of_row.data(), std::uint32_t(kept.size()), writer);
-    writer.pad(sketch);
+                 of_row.data(), std::uint32_t(first_row), self.writer);
+}
+
+void bind_writer(nb::module_& m) {
+    nb::class_<WriterOfArrays>(m, "BlockWriter")
+        .def(
+            "__init__",
+            [](WriterOfArrays* self, Slots starts, Out<std::uint8_t, nb::ndim<2>> blocks,
+               Out<std::uint32_t, nb::ndim<1>> rows) {
+                new (self) WriterOfArrays(
+                    make_writer(std::move(starts), std::move(blocks), std::move(rows)));
+            },
+            "starts"_a, "blocks"_a, "rows"_a)
+        .def("copy", &copy_blocks, "starts"_a, "blocks"_a, "rows"_a, "kept"_a, "sketch"_a,
+             "Take over the sketches of the rows that are kept.")
+        .def("write", &write_rows, "y"_a, "tails"_a, "cells"_a, "sketch"_a, "tail_weight"_a,
+             "of_row"_a, "first_row"_a,
+             "Write the sketches of vectors to the blocks of their cells.")
+        .def(
+            "pad",
+            [](WriterOfArrays& self, const Sketch& sketch) {
+                require(self.blocks.shape(1) == block_bytes(sketch.dimensions()),
+                        "blocks do not fit");
+                self.writer.pad(sketch);
+            },
+            "sketch"_a, "Mark the places that are still free.");
 }
 
 void bind_projection(nb::module_& m) {
@@ -247,9 +293,10 @@ void bind_sketch(nb::module_& m) {
                             cells.size() == y.shape(0),
                         "vectors do not fit the cells");
                 nb::gil_scoped_release release;
-                self.assign(y.data(), y.shape(1), y.shape(0), false, threads, cells.data());
+                return self.assign(y.data(), y.shape(1), y.shape(0), false, threads, cells.data());
             },
-            "y"_a, "threads"_a, "cells"_a, "The cell of each projected vector.");
+            "y"_a, "threads"_a, "cells"_a,
+            "The cell of each projected vector; returns how many centroids were compared in all.");
 
     m.def(
         "learn_cells",
@@ -263,18 +310,27 @@ void bind_sketch(nb::module_& m) {
         "y"_a, "dimensions"_a, "cells"_a, "rounds"_a, "least_step"_a, "threads"_a,
         "k-means over projected vectors in random order.");
     m.def(
+        "largest_norm",
+        [](const FloatMatrix& y, const FloatArray& tails, const Cells& cells, const Slots& of_row) {
+            check_vectors(y, tails, cells, cells.sketch(), of_row);
+            nb::gil_scoped_release release;
+            return largest_norm(y.data(), tails.data(), y.shape(1), y.shape(0), cells,
+                                of_row.data());
+        },
+        "y"_a, "tails"_a, "cells"_a, "of_row"_a,
+        "What the norm of one of these vectors may come to at the most.");
+    m.def(
         "learn_sketch",
-        [](const FloatMatrix& y, const FloatArray& tails, const Cells& cells, const Slots& of_row,
+        [](const FloatMatrix& y, const Cells& cells, const Slots& of_row, double largest,
            float least_step) {
-            require(y.shape(1) >= cells.dimensions() && tails.size() == y.shape(0),
-                    "vectors do not fit the cells");
+            require(y.shape(1) >= cells.dimensions(), "vectors do not fit the cells");
             check_cells(of_row, y.shape(0), cells.size());
             nb::gil_scoped_release release;
-            return learn_sketch(y.data(), tails.data(), y.shape(1), y.shape(0), cells,
-                                of_row.data(), least_step);
+            return learn_sketch(y.data(), y.shape(1), y.shape(0), cells, of_row.data(), largest,
+                                least_step);
         },
-        "y"_a, "tails"_a, "cells"_a, "of_row"_a, "least_step"_a,
-        "The sketch for the residuals of these vectors.");
+        "y"_a, "cells"_a, "of_row"_a, "largest"_a, "least_step"_a,
+        "The sketch for residuals like those of these vectors.");
     m.def(
         "block_starts",
         [](const Slots& of_row, std::size_t cells) {
@@ -282,28 +338,7 @@ void bind_sketch(nb::module_& m) {
             return array_of(block_starts(of_row.data(), of_row.size(), cells));
         },
         "of_row"_a, "cells"_a, "The first block of each cell, and the number of all.");
-    m.def(
-        "write_blocks",
-        [](const FloatMatrix& y, const FloatArray& tails, const Cells& cells, const Sketch& sketch,
-           float tail_weight, const Slots& of_row, Out<std::uint8_t, nb::ndim<2>> blocks,
-           Out<std::uint32_t, nb::ndim<1>> rows) {
-            check_vectors(y, tails, cells, sketch, of_row);
-            const std::vector<std::uint32_t> starts =
-                block_starts(of_row.data(), of_row.size(), cells.size());
-            check_blocks(blocks, rows, starts.back(), sketch);
-            nb::gil_scoped_release release;
-            BlockWriter writer(starts.data(), cells.size(), blocks.data(), rows.data());
-            write_blocks(y.data(), tails.data(), y.shape(1), y.shape(0), cells, sketch, tail_weight,
-                         of_row.data(), 0, writer);
-            writer.pad(sketch);
-        },
-        "y"_a, "tails"_a, "cells"_a, "sketch"_a, "tail_weight"_a, "of_row"_a, "blocks"_a, "rows"_a,
-        "Write every vector's sketch to the blocks of its cell.");
-    m.def("extend_blocks", &extend_blocks, "old_starts"_a, "old_blocks"_a, "old_rows"_a, "kept"_a,
-          "y"_a, "tails"_a, "cells"_a, "sketch"_a, "tail_weight"_a, "of_row"_a, "starts"_a,
-          "blocks"_a, "rows"_a,
-          "Take over the sketches of the rows that are kept, and write those of the rows after "
-          "them.");
+    bind_writer(m);
 }
 
 }  // namespace

@@ -17,21 +17,33 @@ double dot(const float* x, const float* y, std::size_t count) {
 
 }  // namespace
 
-Sketch learn_sketch(const float* y, const float* tails, std::size_t stride, std::size_t count,
-                    const Cells& cells, const std::uint32_t* of_row, float least_step) {
+double largest_norm(const float* y, const float* tails, std::size_t stride, std::size_t count,
+                    const Cells& cells, const std::uint32_t* of_row) {
     const std::size_t dimensions = cells.dimensions();
-    std::vector<float> residuals(dimensions);
-    std::vector<double> sums(dimensions);
     double largest = 0;
     for (std::size_t i = 0; i < count; ++i) {
         const float *row = y + i * stride, *centroid = cells.centroid(of_row[i]);
+        double square = 0;
         for (std::size_t j = 0; j < dimensions; ++j) {
-            residuals[j] = row[j] - centroid[j];
-            sums[j] += double(residuals[j]) * double(residuals[j]);
+            const double residual = double(row[j] - centroid[j]);
+            square += residual * residual;
         }
-        const double square = dot(residuals.data(), residuals.data(), dimensions);
         const double centroid_square = dot(centroid, centroid, dimensions);
         largest = std::max(largest, 2 * square + centroid_square + double(tails[i]));
+    }
+    return largest;
+}
+
+Sketch learn_sketch(const float* y, std::size_t stride, std::size_t count, const Cells& cells,
+                    const std::uint32_t* of_row, double largest, float least_step) {
+    const std::size_t dimensions = cells.dimensions();
+    std::vector<double> sums(dimensions);
+    for (std::size_t i = 0; i < count; ++i) {
+        const float *row = y + i * stride, *centroid = cells.centroid(of_row[i]);
+        for (std::size_t j = 0; j < dimensions; ++j) {
+            const double residual = double(row[j] - centroid[j]);
+            sums[j] += residual * residual;
+        }
     }
     std::vector<float> rms(dimensions);
     for (std::size_t j = 0; j < dimensions; ++j) rms[j] = float(std::sqrt(sums[j] / double(count)));

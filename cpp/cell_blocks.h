@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cells.h"
+#include "kernels.h"
 #include "select.h"
 #include "sketch.h"
 
@@ -22,9 +23,14 @@ struct CellBlocks {
 
 constexpr std::uint32_t no_row = 0xFFFFFFFF;
 
-// The sketch for the residuals of these rows (see Sketch), each in its cell.
-Sketch learn_sketch(const float* y, const float* tails, std::size_t stride, std::size_t count,
-                    const Cells& cells, const std::uint32_t* of_row, float least_step);
+// What the norm of one of these rows may come to at the most, before it is in units.
+double largest_norm(const float* y, const float* tails, std::size_t stride, std::size_t count,
+                    const Cells& cells, const std::uint32_t* of_row);
+
+// The sketch for residuals like those of these rows (see Sketch), each in its cell. `largest` is
+// the largest norm of all rows that will be written.
+Sketch learn_sketch(const float* y, std::size_t stride, std::size_t count, const Cells& cells,
+                    const std::uint32_t* of_row, double largest, float least_step);
 
 // Rows of each cell as whole blocks: cells + 1 entries.
 std::vector<std::uint32_t> block_starts(const std::uint32_t* of_row, std::size_t count,
@@ -37,8 +43,11 @@ public:
     BlockWriter(const std::uint32_t* starts, std::size_t cells, std::uint8_t* blocks,
                 std::uint32_t* rows);
 
-    // The next free place of a cell.
+    // The next free place of a cell, and how many it has.
     std::size_t next_slot(std::size_t cell) { return next_[cell]++; }
+    std::size_t room(std::size_t cell) const {
+        return starts_[cell + 1] * block_vectors - next_[cell];
+    }
     // Takes over the sketches of other blocks of the same cells: those of all rows, or of the rows
     // that are kept.
     void copy(const CellBlocks& from, std::size_t dimensions, Mask kept);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 
+#include "cell_groups.h"
 #include "dispatch.h"
 #include "select.h"
 #include "workers.h"
@@ -13,6 +15,7 @@ namespace {
 
 constexpr std::size_t assigned_together = 256;  // rows a task assigns
 constexpr std::size_t compared_exactly = 8;     // cells that a row may belong to
+constexpr std::size_t ranked_at_once = 896;     // more cells are ranked in groups
 constexpr float cut_off = 2.8f;                 // root mean squares that a 4-bit code reaches
 constexpr float query_reach = 4.5f;             // and a query's 8-bit code
 
@@ -102,11 +105,15 @@ Cells::Cells(Sketch sketch, std::vector<std::int8_t> codes)
             continue;
         }
         const std::int8_t* code = codes_.data() + c * dimensions;
-        float* centroid = centroids_.data() + c * stride_;
-        sketch_.decode(code, centroid);
-        const float norm = float(square(centroid, dimensions) / double(sketch_.unit()));
-        sketch_.write(block, c % block_vectors, code, rounded(norm, most_norm));
+        sketch_.decode(code, centroids_.data() + c * stride_);
+        write(c, blocks_.data(), c);
     }
+}
+
+void Cells::write(std::size_t cell, std::uint8_t* blocks, std::size_t place) const {
+    const float norm = float(square(centroid(cell), dimensions()) / double(sketch_.unit()));
+    sketch_.write(blocks + place / block_vectors * block_bytes(dimensions()), place % block_vectors,
+                  codes_.data() + cell * dimensions(), rounded(norm, most_norm));
 }
 
 std::size_t Cells::padded_size() const {
@@ -133,25 +140,42 @@ std::size_t Cells::first_cells(const std::uint32_t* distances, std::size_t wante
     return kernels().positions_below(distances, count_, limit, cells);
 }
 
-void Cells::assign(const float* y, std::size_t stride, std::size_t count, bool roughly,
-                   std::size_t threads, std::uint32_t* cells) const {
+std::uint32_t Cells::nearest(const float* y, std::size_t count, const std::uint32_t* distances,
+                             const std::uint32_t* cells, bool roughly, std::uint32_t* first,
+                             std::uint32_t* exact) const {
+    if (roughly) return cells[kernels().least(distances, count)];
+    const std::size_t least = std::min(compared_exactly, count);
+    const std::uint32_t limit = about_kth_smallest(distances, count, least, least / 8 + 1) + 1;
+    std::size_t some = kernels().positions_below(distances, count, limit, first);
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < some; ++i) {  // padding may be among the first of very few
+        first[kept] = cells[first[i]];
+        kept += first[kept] < count_;
+    }
+    exact_distances(y, first, kept, exact);
+    return first[kernels().least(exact, kept)];
+}
+
+std::uint64_t Cells::assign(const float* y, std::size_t stride, std::size_t count, bool roughly,
+                            std::size_t threads, std::uint32_t* cells) const {
+    if (count_ > ranked_at_once)
+        return CellGroups(*this).assign(y, stride, count, roughly, threads, cells);
     const std::size_t tasks = (count + assigned_together - 1) / assigned_together;
+    std::vector<std::uint32_t> all(count_);
+    std::iota(all.begin(), all.end(), 0u);
     run_tasks(tasks, threads, [&](std::size_t task, std::size_t) {
         QueryCode code;
-        std::vector<std::uint32_t> ranked(padded_size()), first(count_ + block_vectors);
+        std::vector<std::uint32_t> ranked(padded_size()), first(count_ + block_vectors),
+            exact(first.size());
         const std::size_t end = std::min((task + 1) * assigned_together, count);
         for (std::size_t i = task * assigned_together; i < end; ++i) {
             sketch_.code_query(y + i * stride, code);
             rank(code, ranked.data());
-            if (roughly) {
-                cells[i] = std::uint32_t(kernels().least(ranked.data(), count_));
-                continue;
-            }
-            const std::size_t some = first_cells(ranked.data(), compared_exactly, first.data());
-            exact_distances(y + i * stride, first.data(), some, ranked.data());
-            cells[i] = first[kernels().least(ranked.data(), some)];
+            cells[i] = nearest(y + i * stride, count_, ranked.data(), all.data(), roughly,
+                               first.data(), exact.data());
         }
     });
+    return std::uint64_t(count) * count_;
 }
 
 Cells learn_cells(const float* y, std::size_t stride, std::size_t count, std::size_t dimensions,

@@ -38,9 +38,20 @@ public:
                             std::uint32_t* cells) const;
 
     // The cell of each y, rows of `stride` floats: the nearest of those that rank first; ties by
-    // number. Or, roughly, just the one that ranks first.
-    void assign(const float* y, std::size_t stride, std::size_t count, bool roughly,
-                std::size_t threads, std::uint32_t* cells) const;
+    // number. Or, roughly, just the one that ranks first. Many cells are ranked in groups (see
+    // cell_groups.h), few all at once. Returns how many distances from centroids were estimated.
+    std::uint64_t assign(const float* y, std::size_t stride, std::size_t count, bool roughly,
+                         std::size_t threads, std::uint32_t* cells) const;
+
+    // That for one y, among `count` cells with these distances by rank(), at least one of them no
+    // padding. The last two arrays have room for count + 16 numbers.
+    std::uint32_t nearest(const float* y, std::size_t count, const std::uint32_t* distances,
+                          const std::uint32_t* cells, bool roughly, std::uint32_t* first,
+                          std::uint32_t* exact) const;
+
+    // Writes the sketch of a centroid to a place among blocks.
+    void write(std::size_t cell, std::uint8_t* blocks, std::size_t place) const;
+    std::size_t stride() const { return stride_; }  // floats from one centroid to the next
 
     const Sketch& sketch() const { return sketch_; }
     const std::vector<std::int8_t>& codes() const { return codes_; }

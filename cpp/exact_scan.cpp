@@ -11,10 +11,10 @@ namespace lookalike {
 namespace {
 
 constexpr std::uint32_t no_limit = std::numeric_limits<std::uint32_t>::max();
-constexpr std::size_t query_block = 8;   // queries that share a chunk of rows in the cache
-constexpr std::size_t seeds_per_k = 2;   // more seeds: a tighter first limit, dearer
-constexpr std::size_t first_piece = 64;  // rows compared before there is a limit
-constexpr std::size_t least_strip = 16;  // rows of which one is a seed, at the least
+constexpr std::size_t query_block = queries_at_once;  // queries that share a chunk of rows
+constexpr std::size_t seeds_per_k = 2;                // more seeds: a tighter first limit, dearer
+constexpr std::size_t first_piece = 64;               // rows compared before there is a limit
+constexpr std::size_t least_strip = 16;               // rows of which one is a seed, at the least
 
 // Collects everything below a fixed limit.
 class All {
@@ -62,7 +62,8 @@ struct ExactScan::BoundQueries {
 struct ExactScan::Scratch {
     BoundScratch bounds;
     std::vector<std::uint32_t> positions, distances;
-    std::vector<Nearest> nearest;  // of a block of queries
+    std::vector<std::uint32_t> several;  // distances of a block of queries
+    std::vector<Nearest> nearest;        // of a block of queries
     Mask allowed = nullptr;
     std::uint64_t verified = 0;
 
@@ -114,17 +115,17 @@ void ExactScan::seed_limit(const Query& query, std::size_t first, std::size_t co
     nearest.expect(distances[k - 1]);
 }
 
-// Compares every row of the chunk with the query.
+// Offers the rows of a chunk at these distances from the query, or at those that it computes.
 template <typename Sink>
 void ExactScan::scan_rows(const Query& query, std::size_t first, std::size_t count,
-                          Scratch& scratch, Sink& sink) const {
+                          const std::uint32_t* known, Scratch& scratch, Sink& sink) const {
     const Kernels& k = kernels();
-    std::uint32_t* distances = scratch.distances.data();
     std::uint32_t* positions = scratch.positions.data();
     // Pieces that grow: the first is kept whole, and lowers the limit for the others.
     for (std::size_t done = 0, piece = first_piece; done < count; done += piece, piece *= 4) {
         piece = std::min(piece, count - done);
-        verifier_.distances(first + done, piece, query, distances);
+        if (!known) verifier_.distances(first + done, piece, query, scratch.distances.data());
+        const std::uint32_t* distances = known ? known + done : scratch.distances.data();
         const Mask allowed = scratch.allowed ? scratch.allowed + first + done : nullptr;
         const std::size_t kept = drop_masked(
             allowed, positions, k.positions_below(distances, piece, sink.limit(), positions));
@@ -133,6 +134,11 @@ void ExactScan::scan_rows(const Query& query, std::size_t first, std::size_t cou
         sink.keep_nearest();
     }
     scratch.verified += count;
+}
+
+// Whether a whole block of queries is compared with each row while that is in a register.
+bool ExactScan::compares_blocks() const {
+    return !bounds_ && verifier_.measure() == Measure::squared_differences;
 }
 
 // Compares the rows of the chunk whose bounds do not exclude them.
@@ -154,7 +160,7 @@ void ExactScan::scan_bounds(const Query& query, const std::uint8_t* code, std::s
 void ExactScan::nearest_in_chunk(const BoundQueries& queries, std::size_t q, std::size_t first,
                                  std::size_t count, std::size_t k, Scratch& scratch,
                                  Nearest& nearest) const {
-    if (!bounds_) return scan_rows(queries[q], first, count, scratch, nearest);
+    if (!bounds_) return scan_rows(queries[q], first, count, nullptr, scratch, nearest);
     bounds_->compute(first, count, queries.bound(q), scratch.bounds);
     if (nearest.limit() == no_limit) seed_limit(queries[q], first, count, k, scratch, nearest);
     scan_bounds(queries[q], queries.bound(q), first, count, scratch, nearest);
@@ -206,6 +212,15 @@ ScanWork ExactScan::nearest(const Items& items, std::size_t k, Mask allowed, std
         for (std::size_t c = chunks * part / divisions; c < chunks * (part + 1) / divisions; ++c) {
             const std::size_t first = c * chunk,
                               count = std::min(chunk, verifier_.rows().count - first);
+            if (compares_blocks() && last_query - first_query == query_block) {
+                s.several.resize(query_block * count);
+                verifier_.distances_of_several(first, count, queries[first_query],
+                                               s.several.data());
+                for (std::size_t q = first_query; q < last_query; ++q)
+                    scan_rows(queries[q], first, count,
+                              s.several.data() + (q - first_query) * count, s, nearest_of(q));
+                continue;
+            }
             for (std::size_t q = first_query; q < last_query; ++q)
                 nearest_in_chunk(queries, q, first, count, k, s, nearest_of(q));
         }
@@ -238,7 +253,7 @@ Found ExactScan::within(const Items& items, double radius, Mask allowed,
         for (std::size_t first = 0; first < rows; first += chunk) {
             const std::size_t count = std::min(chunk, rows - first);
             if (!bounds_) {
-                scan_rows(queries[q], first, count, s, all);
+                scan_rows(queries[q], first, count, nullptr, s, all);
                 continue;
             }
             bounds_->compute(first, count, queries.bound(q), s.bounds);

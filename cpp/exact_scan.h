@@ -63,8 +63,9 @@ private:
     void seed_limit(const Query& query, std::size_t first, std::size_t count, std::size_t k,
                     Scratch& scratch, Nearest& nearest) const;
     template <typename Sink>
-    void scan_rows(const Query& query, std::size_t first, std::size_t count, Scratch& scratch,
-                   Sink& sink) const;
+    void scan_rows(const Query& query, std::size_t first, std::size_t count,
+                   const std::uint32_t* known, Scratch& scratch, Sink& sink) const;
+    bool compares_blocks() const;
     void nearest_in_chunk(const BoundQueries& queries, std::size_t q, std::size_t first,
                           std::size_t count, std::size_t k, Scratch& scratch,
                           Nearest& nearest) const;

@@ -43,6 +43,10 @@ struct Kernels {
     Distances squared_differences;
     DistancesAt squared_differences_at;
 
+    // The same for queries_at_once queries, one behind the other: distances[q * count + i]. A row
+    // is read once for all of them.
+    Distances squared_differences_of_several;
+
     // Bits, stride a multiple of 8: number of bits that differ.
     Distances differing_bits;
     DistancesAt differing_bits_at;
@@ -128,7 +132,8 @@ struct Kernels {
                                std::uint32_t* estimates, std::uint32_t* slots);
 };
 
-constexpr std::size_t block_vectors = 16;  // vectors in a sketch block
+constexpr std::size_t queries_at_once = 8;  // of squared_differences_of_several
+constexpr std::size_t block_vectors = 16;   // vectors in a sketch block
 
 constexpr std::size_t block_bytes(std::size_t dimensions) {
     return block_vectors * (sizeof(std::int32_t) + dimensions / 2);

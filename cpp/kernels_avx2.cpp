@@ -185,6 +185,66 @@ void squared_differences(const std::uint8_t* rows, std::size_t stride, std::size
     });
 }
 
+// |x|^2 - 2 <x, q> + |q|^2, a piece of all queries at a time.
+constexpr std::size_t several_bytes = 512;
+
+struct WideQueries {
+    alignas(32) __m256i halves[queries_at_once][several_bytes / 16];
+    std::uint32_t squares[queries_at_once];
+
+    WideQueries(const std::uint8_t* queries, std::size_t stride, std::size_t bytes) {
+        const __m256i zero = _mm256_setzero_si256();
+        for (std::size_t k = 0; k < queries_at_once; ++k) {
+            __m256i sums = zero;
+            for (std::size_t j = 0; j < bytes; j += 32) {
+                const std::uint8_t* at = queries + k * stride + j;
+                const __m256i q = j + 32 <= bytes ? load(at) : load_half(at);
+                const __m256i low = _mm256_unpacklo_epi8(q, zero);
+                const __m256i high = _mm256_unpackhi_epi8(q, zero);
+                halves[k][j / 16] = low;
+                halves[k][j / 16 + 1] = high;
+                sums = _mm256_add_epi32(sums, _mm256_add_epi32(_mm256_madd_epi16(low, low),
+                                                               _mm256_madd_epi16(high, high)));
+            }
+            squares[k] = sum_of_eight(sums);
+        }
+    }
+};
+
+void squared_differences_of_several(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                                    const std::uint8_t* queries, std::uint32_t* distances) {
+    const __m256i zero = _mm256_setzero_si256();
+    for (std::size_t first = 0; first < stride; first += several_bytes) {
+        const std::size_t bytes = stride - first < several_bytes ? stride - first : several_bytes;
+        const WideQueries wide(queries + first, stride, bytes);
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::uint8_t* row = rows + i * stride + first;
+            __m256i products[queries_at_once], squares = zero;
+            for (__m256i& sums : products) sums = zero;
+            for (std::size_t j = 0; j < bytes; j += 32) {
+                const __m256i x = j + 32 <= bytes ? load(row + j) : load_half(row + j);
+                const __m256i low = _mm256_unpacklo_epi8(x, zero);
+                const __m256i high = _mm256_unpackhi_epi8(x, zero);
+                squares = _mm256_add_epi32(
+                    squares,
+                    _mm256_add_epi32(_mm256_madd_epi16(low, low), _mm256_madd_epi16(high, high)));
+                for (std::size_t k = 0; k < queries_at_once; ++k) {
+                    const __m256i* q = wide.halves[k] + j / 16;
+                    products[k] = _mm256_add_epi32(products[k],
+                                                   _mm256_add_epi32(_mm256_madd_epi16(low, q[0]),
+                                                                    _mm256_madd_epi16(high, q[1])));
+                }
+            }
+            for (std::size_t k = 0; k < queries_at_once; ++k) {
+                const __m256i twice = _mm256_add_epi32(products[k], products[k]);
+                std::uint32_t& distance = distances[k * count + i];
+                distance = (first == 0 ? 0 : distance) + wide.squares[k] +
+                           sum_of_eight(_mm256_sub_epi32(squares, twice));
+            }
+        }
+    }
+}
+
 void squared_differences_at(const std::uint8_t* rows, std::size_t stride,
                             const std::uint32_t* slots, std::size_t count,
                             const std::uint8_t* query, std::uint32_t* distances) {
@@ -773,6 +833,7 @@ const Kernels avx2_kernels = {
     .absolute_differences_at = absolute_differences_at,
     .squared_differences = squared_differences,
     .squared_differences_at = squared_differences_at,
+    .squared_differences_of_several = squared_differences_of_several,
     .differing_bits = differing_bits,
     .differing_bits_at = differing_bits_at,
     .float_squares = each<FloatSum<Square>>,

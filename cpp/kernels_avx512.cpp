@@ -147,6 +147,90 @@ struct SquaredDifference {
     }
 };
 
+// Of eight vectors the sums of their lanes, in order.
+inline __attribute__((always_inline)) __m256i sums_of_eight(const __m512i v[8]) {
+    const auto pairs = [](__m512i a, __m512i b) {  // in each quarter: a b a b
+        return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    };
+    const auto fours = [](__m512i a, __m512i b) {  // in each quarter: a0 a1 b0 b1
+        return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+    };
+    const __m512i a = fours(pairs(v[0], v[1]), pairs(v[2], v[3]));
+    const __m512i b = fours(pairs(v[4], v[5]), pairs(v[6], v[7]));
+    // Quarters a0 a1 b0 b1 and a2 a3 b2 b3, then a b.
+    const __m512i halves =
+        _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x44), _mm512_shuffle_i64x2(a, b, 0xEE));
+    return _mm512_castsi512_si256(_mm512_add_epi32(_mm512_shuffle_i64x2(halves, halves, 0x08),
+                                                   _mm512_shuffle_i64x2(halves, halves, 0x0D)));
+}
+
+// Several queries shifted to signed bytes, a piece of them at a time: <x, q> is <x, q - 128> and
+// 128 times the sum of x.
+constexpr std::size_t several_bytes = 1024;
+
+struct SignedQueries {
+    alignas(64) std::uint8_t bytes[queries_at_once][several_bytes];
+    alignas(32) std::uint32_t squares[queries_at_once];
+
+    SignedQueries(const std::uint8_t* queries, std::size_t stride, std::size_t size) {
+        const __m512i zero = _mm512_setzero_si512(), shift = _mm512_set1_epi8(char(0x80));
+        for (std::size_t k = 0; k < queries_at_once; ++k) {
+            Pair sums = {zero, zero};
+            for (std::size_t j = 0; j < size; j += 64) {
+                const __mmask64 present = j + 64 <= size ? ~__mmask64(0) : tail_mask(size - j);
+                const __m512i q = _mm512_maskz_loadu_epi8(present, queries + k * stride + j);
+                sums = add_squares(sums, q, zero);
+                _mm512_store_si512(bytes[k] + j, _mm512_xor_si512(q, shift));
+            }
+            squares[k] = sum_of_sixteen(_mm512_add_epi32(sums.low, sums.high));
+        }
+    }
+};
+
+void squared_differences_of_several(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                                    const std::uint8_t* queries, std::uint32_t* distances) {
+    const __m512i zero = _mm512_setzero_si512(), ones = _mm512_set1_epi8(1);
+    for (std::size_t first = 0; first < stride; first += several_bytes) {
+        const std::size_t size = stride - first < several_bytes ? stride - first : several_bytes;
+        const SignedQueries several(queries + first, stride, size);
+        const __m256i query_squares =
+            _mm256_load_si256(reinterpret_cast<const __m256i*>(several.squares));
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::uint8_t* row = rows + i * stride + first;
+            __m512i products[queries_at_once], sums = zero;
+            Pair squares = {zero, zero};
+            for (__m512i& product : products) product = zero;
+            const auto add = [&](__m512i x, std::size_t j) __attribute__((always_inline)) {
+                squares = add_squares(squares, x, zero);
+                sums = _mm512_dpbusd_epi32(sums, x, ones);
+                for (std::size_t k = 0; k < queries_at_once; ++k)
+                    products[k] = _mm512_dpbusd_epi32(products[k], x,
+                                                      _mm512_load_si512(several.bytes[k] + j));
+            };
+            std::size_t j = 0;
+            for (; j + 256 <= size; j += 256) {
+                add(_mm512_loadu_si512(row + j), j);
+                add(_mm512_loadu_si512(row + j + 64), j + 64);
+                add(_mm512_loadu_si512(row + j + 128), j + 128);
+                add(_mm512_loadu_si512(row + j + 192), j + 192);
+            }
+            for (; j + 64 <= size; j += 64) add(_mm512_loadu_si512(row + j), j);
+            if (j < size) add(_mm512_maskz_loadu_epi8(tail_mask(size - j), row + j), j);
+            const __m512i own = _mm512_sub_epi32(_mm512_add_epi32(squares.low, squares.high),
+                                                 _mm512_slli_epi32(sums, 8));
+            for (__m512i& product : products)
+                product = _mm512_sub_epi32(own, _mm512_slli_epi32(product, 1));
+            alignas(32) std::uint32_t all[queries_at_once];
+            _mm256_store_si256(reinterpret_cast<__m256i*>(all),
+                               _mm256_add_epi32(query_squares, sums_of_eight(products)));
+            for (std::size_t k = 0; k < queries_at_once; ++k) {
+                std::uint32_t& distance = distances[k * count + i];
+                distance = (first == 0 ? 0 : distance) + all[k];
+            }
+        }
+    }
+}
+
 // The terms of a sum of floats; the same names for eight doubles.
 struct Square {
     static __m512 of(__m512 x, __m512 y) {
@@ -707,6 +791,7 @@ const Kernels avx512_kernels = {
     .absolute_differences_at = absolute_differences_at,
     .squared_differences = each<SquaredDifference>,
     .squared_differences_at = each_at<SquaredDifference>,
+    .squared_differences_of_several = squared_differences_of_several,
     .differing_bits = differing_bits,
     .differing_bits_at = differing_bits_at,
     .float_squares = each<FloatSum<Square>>,

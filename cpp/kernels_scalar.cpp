@@ -112,6 +112,12 @@ void each_at(const std::uint8_t* rows, std::size_t stride, const std::uint32_t* 
         distances[i] = distance(rows + slots[i] * stride, query, stride);
 }
 
+void squared_differences_of_several(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                                    const std::uint8_t* queries, std::uint32_t* distances) {
+    for (std::size_t q = 0; q < queries_at_once; ++q)
+        each<squared_difference>(rows, stride, count, queries + q * stride, distances + q * count);
+}
+
 std::size_t positions_below(const std::uint32_t* values, std::size_t count, std::uint32_t limit,
                             std::uint32_t* positions) {
     std::size_t kept = 0;
@@ -271,6 +277,7 @@ const Kernels scalar_kernels = {
     .absolute_differences_at = each_at<absolute_difference>,
     .squared_differences = each<squared_difference>,
     .squared_differences_at = each_at<squared_difference>,
+    .squared_differences_of_several = squared_differences_of_several,
     .differing_bits = each<differing>,
     .differing_bits_at = each_at<differing>,
     .float_squares = each<float_sum<square_term<float>>>,

@@ -87,6 +87,12 @@ public:
         (kernels().*all_)(rows_.data + first * rows_.stride, rows_.stride, count, query.row,
                           distances);
     }
+    // Of queries_at_once queries, whose rows follow each other; for squares of bytes.
+    void distances_of_several(std::size_t first, std::size_t count, const Query& query,
+                              std::uint32_t* distances) const {
+        kernels().squared_differences_of_several(rows_.data + first * rows_.stride, rows_.stride,
+                                                 count, query.row, distances);
+    }
     void distances_at(const std::uint32_t* slots, std::size_t count, const Query& query,
                       std::uint32_t* distances) const {
         (kernels().*at_)(rows_.data, rows_.stride, slots, count, query.row, distances);

@@ -14,6 +14,7 @@ from lookalike._core import (
     PREFIX_BITS,
     SKETCH_CODES,
     BitSampler,
+    BlockWriter,
     Bounds,
     BucketTables,
     Cells,
@@ -26,13 +27,12 @@ from lookalike._core import (
     Projection,
     Sketch,
     block_starts,
-    extend_blocks,
+    largest_norm,
     learn_cells,
     learn_sketch,
     make_projected,
     make_sums,
     pack_items,
-    write_blocks,
 )
 from lookalike.errors import InvalidInput
 
@@ -40,6 +40,7 @@ __all__ = [
     "PREFIX_BITS",
     "SKETCH_CODES",
     "BitSampler",
+    "BlockWriter",
     "Bounds",
     "BucketTables",
     "CellScan",
@@ -54,14 +55,13 @@ __all__ = [
     "block_starts",
     "cpu_level",
     "cpu_levels",
-    "extend_blocks",
+    "largest_norm",
     "learn_cells",
     "learn_sketch",
     "make_projected",
     "make_sums",
     "pack_items",
     "set_cpu_level",
-    "write_blocks",
 ]
 
 

@@ -37,7 +37,9 @@ _GROUPING_SAMPLE = 1000  # rows that the grouping is learned from
 _MOST_GROUPED = 2048  # the grouping takes width^2 memory; wider rows keep their order
 _LEAST_WIDTH = 32  # shorter rows are as quick to compare as to bound
 _LEAST_BYTES = 1 << 22  # of all rows: learning a projection takes as long as many searches
-_PROJECTED = 64  # dimensions of a bounding row for L2 and cosine
+_LEAST_STRIDE = 256  # bytes of a row: twice those of a bounding row
+_PROJECTED, _FEWER = 64, 32  # dimensions of a bounding row for L2 and cosine
+_ENOUGH_VARIANCE = 0.95  # in so many fewer dimensions
 _REACH = 6.0  # spreads of the first direction that fit an int16 of such a row
 _MOST_STEPS = 2047
 _SAMPLE = 32  # rows used as queries to count what bounding saves
@@ -82,7 +84,7 @@ class ExactEngine(Engine):
         if rows.measure == Measure.absolute_differences:
             if bounding or self._width >= _LEAST_WIDTH:
                 bounds = _sum_bounds(self._rows, self._width)
-        elif rows.measure in _PROJECTABLE and (bounding or self._rows.nbytes >= _LEAST_BYTES):
+        elif rows.measure in _PROJECTABLE and (bounding or _may_save(self._rows)):
             components = components or learn_components(rows, _PROJECTED, seed)
             bounds = _projection_bounds(rows, components, threads)
         if bounds is not None:
@@ -196,6 +198,11 @@ class ExactEngine(Engine):
 _PROJECTABLE = (Measure.squared_differences, Measure.float_squares, Measure.float_angles)
 
 
+def _may_save(array: npt.NDArray[np.uint8]) -> bool:
+    """Whether it is worth trying to bound these rows by a projection."""
+    return array.nbytes >= _LEAST_BYTES and array.shape[1] >= _LEAST_STRIDE
+
+
 def _sum_bounds(array: npt.NDArray[np.uint8], width: int) -> tuple[native.Bounds, int]:
     """Bounds, and bytes of a bounding row."""
     largest = int(array.max(initial=0))
@@ -213,7 +220,7 @@ def _projection_bounds(
     """The same; None when the rows do not differ."""
     if len(components) == 0:
         return None
-    dimensions = 32 if len(components) <= 32 else _PROJECTED
+    dimensions = _FEWER if _few_suffice(components) else _PROJECTED
     projection = Projection(components, dimensions, of_bytes=not rows.are_floats, contracting=True)
     step = _REACH * projection.spread / _MOST_STEPS
     memory = aligned_rows(len(rows), 2 * dimensions)
@@ -226,6 +233,12 @@ def _projection_bounds(
         rows.array, rows.measure, projection.native, codes, step, longest
     )
     return bounds, 2 * dimensions
+
+
+def _few_suffice(components: Components) -> bool:
+    """Whether half as many dimensions bound nearly as well."""
+    variances = components.spreads.astype(np.float64) ** 2
+    return bool(variances[:_FEWER].sum() >= _ENOUGH_VARIANCE * variances.sum())
 
 
 def _grouping(vectors: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:

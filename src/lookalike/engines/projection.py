@@ -100,29 +100,45 @@ class Projection:
         self.native = make(components.mean, basis, outputs, contracting)
 
     def __call__(self, rows: Rows, threads: int) -> Vectors:
-        """Project all rows."""
-        whole = Vectors(
-            np.empty((len(rows), self.native.outputs), np.float32), np.empty(len(rows), np.float32)
+        """Project all rows, which should be few."""
+        return self.some(rows, np.arange(len(rows)), threads)
+
+    def some(self, rows: Rows, slots: npt.NDArray[np.int64], threads: int) -> Vectors:
+        """Project some of the rows, in this order."""
+        some = Vectors(
+            np.empty((len(slots), self.native.outputs), np.float32),
+            np.empty(len(slots), np.float32),
         )
-        for part, array in _chunks(rows):
-            self.native.apply(array, self.dimensions, threads, whole.y[part], whole.tails[part])
-        return whole
+        for part in _parts(len(slots)):
+            array = unit_rows(rows.array[slots[part]], rows)
+            self.native.apply(array, self.dimensions, threads, some.y[part], some.tails[part])
+        return some
+
+    def parts(self, rows: Rows, threads: int) -> Iterator[tuple[slice, Vectors]]:
+        """Project rows a part at a time: which ones, and their vectors."""
+        for part in _parts(len(rows)):
+            yield part, self._vectors(unit_rows(rows.array[part], rows), threads)
 
     def chunks(self, rows: Rows, threads: int) -> Iterator[tuple[slice, Floats, float]]:
-        """Project rows by and by: which ones, the vectors, the length of the longest row."""
-        for part, array in _chunks(rows):
-            y = np.empty((len(array), self.native.outputs), np.float32)
-            tails = np.empty(len(array), np.float32)
-            self.native.apply(array, self.dimensions, threads, y, tails)
+        """The same: which ones, the vectors, the length of the longest row."""
+        for part in _parts(len(rows)):
+            array = unit_rows(rows.array[part], rows)
             values = array.view(np.float32) if rows.are_floats else array
             squares = np.einsum("ij,ij->i", values, values, dtype=np.float64)
-            yield part, y, float(np.sqrt(squares.max()))
+            yield part, self._vectors(array, threads).y, float(np.sqrt(squares.max()))
+
+    def _vectors(self, array: npt.NDArray[np.uint8], threads: int) -> Vectors:
+        count = len(array)
+        vectors = Vectors(
+            np.empty((count, self.native.outputs), np.float32), np.empty(count, np.float32)
+        )
+        self.native.apply(array, self.dimensions, threads, vectors.y, vectors.tails)
+        return vectors
 
 
-def _chunks(rows: Rows) -> Iterator[tuple[slice, npt.NDArray[np.uint8]]]:
-    for first in range(0, len(rows), _CHUNK):
-        part = slice(first, min(first + _CHUNK, len(rows)))
-        yield part, unit_rows(rows.array[part], rows)
+def _parts(count: int) -> Iterator[slice]:
+    for first in range(0, count, _CHUNK):
+        yield slice(first, min(first + _CHUNK, count))
 
 
 def unit_rows(array: npt.NDArray[np.uint8], rows: Rows) -> npt.NDArray[np.uint8]:

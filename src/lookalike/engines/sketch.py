@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike import native
-from lookalike.engines.projection import Projection, Vectors
+from lookalike.engines.projection import Projection
 from lookalike.engines.rows import Rows, aligned_rows
 from lookalike.seeds import Purpose, shuffled
 
@@ -68,20 +68,25 @@ def cells_for(count: int) -> int:
 
 
 def learn_sketches(rows: Rows, projection: Projection, seed: int, threads: int) -> Sketches:
-    """Learn cells and a sketch for these rows, and write every row's sketch."""
-    vectors = projection(rows, threads)
+    """Learn cells and a sketch for these rows, and write every row's sketch.
+
+    What is learned is learned from a sample. All rows are projected twice, a part at a time, to
+    find their cells and to write them: projecting costs little, and keeping them much memory.
+    """
+    wanted = cells_for(len(rows))
+    sample = shuffled(len(rows), _TRAINED_PER_CELL * wanted, seed=seed, purpose=Purpose.CELLS)
+    y = projection.some(rows, sample, threads).y
     least_step = projection.spread / _STEPS_IN_SPREAD
-    cells = _learn_cells(vectors, projection.dimensions, least_step, seed, threads)
-    of_row = np.empty(len(rows), np.uint32)
-    cells.assign(vectors.y, threads, of_row)
-    sketch = native.learn_sketch(vectors.y, vectors.tails, cells, of_row, least_step)
+    cells = native.learn_cells(y, projection.dimensions, wanted, _ROUNDS, least_step, threads)
+    of_row, largest = _assigned(cells, rows, projection, threads)
+    sketch = native.learn_sketch(y, cells, of_row[sample], largest, least_step)
+    del y
     starts = native.block_starts(of_row, len(cells))
-    block_bytes = _BLOCK * (4 + projection.dimensions // 2)
-    blocks = aligned_rows(int(starts[-1]), block_bytes)
-    places = np.empty(int(starts[-1]) * _BLOCK, np.uint32)
-    native.write_blocks(
-        vectors.y, vectors.tails, cells, sketch, TAIL_WEIGHT, of_row, blocks, places
-    )
+    blocks, places = _room(int(starts[-1]), projection.dimensions)
+    writer = native.BlockWriter(starts, blocks, places)
+    for part, vectors in projection.parts(rows, threads):
+        writer.write(vectors.y, vectors.tails, cells, sketch, TAIL_WEIGHT, of_row[part], part.start)
+    writer.pad(sketch)
     sizes = np.bincount(of_row, minlength=len(cells))
     return Sketches(cells, sketch, starts, blocks, places, sizes)
 
@@ -90,39 +95,44 @@ def extended_sketches(
     old: Sketches, later: Rows, kept: npt.NDArray[np.uint8], projection: Projection, threads: int
 ) -> Sketches:
     """The sketches of the rows that are kept and of later ones, which join the nearest cells."""
-    vectors = projection(later, threads)
-    of_row = np.empty(len(later), np.uint32)
-    old.cells.assign(vectors.y, threads, of_row)
+    of_row, _ = _assigned(old.cells, later, projection, threads)
     cells = len(old.cells)
     of_place = np.repeat(np.arange(cells), _BLOCK * (old.starts[1:] - old.starts[:-1]))
     used = old.rows != _NO_ROW
     used[used] = kept[old.rows[used]] != 0
     sizes = np.bincount(of_place[used], minlength=cells) + np.bincount(of_row, minlength=cells)
     starts = np.concatenate([[0], np.cumsum(-(-sizes // _BLOCK))]).astype(np.uint32)
-    blocks = aligned_rows(int(starts[-1]), old.blocks.shape[1])
-    places = np.empty(int(starts[-1]) * _BLOCK, np.uint32)
-    native.extend_blocks(
-        old.starts,
-        old.blocks,
-        old.rows,
-        kept,
-        vectors.y,
-        vectors.tails,
-        old.cells,
-        old.sketch,
-        TAIL_WEIGHT,
-        of_row,
-        starts,
-        blocks,
-        places,
-    )
+    blocks, places = _room(int(starts[-1]), projection.dimensions)
+    writer = native.BlockWriter(starts, blocks, places)
+    writer.copy(old.starts, old.blocks, old.rows, kept, old.sketch)
+    for part, vectors in projection.parts(later, threads):
+        writer.write(
+            vectors.y,
+            vectors.tails,
+            old.cells,
+            old.sketch,
+            TAIL_WEIGHT,
+            of_row[part],
+            len(kept) + part.start,
+        )
+    writer.pad(old.sketch)
     return Sketches(old.cells, old.sketch, starts, blocks, places, sizes)
 
 
-def _learn_cells(
-    vectors: Vectors, dimensions: int, least_step: float, seed: int, threads: int
-) -> native.Cells:
-    count = len(vectors.y)
-    wanted = cells_for(count)
-    sample = shuffled(count, _TRAINED_PER_CELL * wanted, seed=seed, purpose=Purpose.CELLS)
-    return native.learn_cells(vectors.y[sample], dimensions, wanted, _ROUNDS, least_step, threads)
+def _assigned(
+    cells: native.Cells, rows: Rows, projection: Projection, threads: int
+) -> tuple[npt.NDArray[np.uint32], float]:
+    """The cell of each row, and the largest norm that one of them may need."""
+    of_row, largest = np.empty(len(rows), np.uint32), 0.0
+    for part, vectors in projection.parts(rows, threads):
+        cells.assign(vectors.y, threads, of_row[part])
+        largest = max(largest, native.largest_norm(vectors.y, vectors.tails, cells, of_row[part]))
+    return of_row, largest
+
+
+def _room(blocks: int, dimensions: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
+    """Memory for so many blocks, and for the numbers of the rows in them."""
+    return (
+        aligned_rows(blocks, _BLOCK * (4 + dimensions // 2)),
+        np.empty(blocks * _BLOCK, np.uint32),
+    )
