@@ -155,7 +155,12 @@ std::size_t BucketTables::size_bytes() const {
 struct BucketTables::Union {
     explicit Union(std::size_t count) { resize(count); }
 
-    void resize(std::size_t count) { seen.resize((count + 63) / 64); }  // while empty
+    void resize(std::size_t count) {  // while empty
+        seen.resize((count + 63) / 64);
+        most = count;
+    }
+    // Whether all rows have been met: crafted rows may lie together in every table.
+    bool is_full() const { return rows.size() == most; }
 
     void add(BucketTable::Bucket bucket) {
         for (std::size_t i = 0; i < bucket.size; ++i) {
@@ -186,6 +191,7 @@ struct BucketTables::Union {
         rows.clear();
     }
 
+    std::size_t most = 0;
     std::vector<std::uint64_t> seen;
     std::vector<std::uint32_t> rows;
 };
@@ -198,7 +204,7 @@ Candidates BucketTables::unions(std::size_t count, std::size_t threads, Codes co
     run_tasks(count, threads, [&](std::size_t q, std::size_t worker) {
         if (!unions[worker]) unions[worker].emplace(count_);
         const auto [codes, apart] = codes_of(q);
-        for (std::size_t t = 0; t < tables_.size(); ++t)
+        for (std::size_t t = 0; t < tables_.size() && !unions[worker]->is_full(); ++t)
             unions[worker]->add(tables_[t].find(codes + t * apart));
         rows[q].reserve(unions[worker]->rows.size());
         unions[worker]->drain(std::back_inserter(rows[q]));
@@ -242,7 +248,7 @@ const std::vector<std::int64_t>& BucketTables::candidates_of_one(const BitSample
     rows.clear();
     pack_rows(item, sampler.limit(), sampler.width(), bytes.data());
     sampler.code(bytes.data(), codes.data());
-    for (std::size_t t = 0; t < tables_.size(); ++t)
+    for (std::size_t t = 0; t < tables_.size() && !met.is_full(); ++t)
         met.add(tables_[t].find(codes.data() + t * words_));
     met.drain(std::back_inserter(rows));
     return rows;

@@ -31,6 +31,7 @@ __all__ = [
 
 _SHOWN = 3  # positions listed in a message about bad values
 _CHUNK = 4096  # items squared at a time
+_TESTED = 1 << 20  # values looked at together
 _READABLE = [np.dtype(t) for t in (np.uint8, np.int32, np.int64, np.float32, np.float64)]
 _MOST_SQUARES = 8e37  # four times this is still a float32 (most_squares in items.h)
 _LEAST_SQUARES = 1e-74  # the reciprocal of the root is still a float32
@@ -129,8 +130,14 @@ def are_whole_bytes(array: npt.NDArray[Any], limit: int) -> bool:
     """Whether all values are whole numbers in [0, limit]."""
     if array.dtype.kind == "b":
         return limit >= 1
-    inside = bool(((array >= 0) & (array <= limit)).all())  # NaN is not
-    return inside and (array.dtype.kind != "f" or bool((array == np.trunc(array)).all()))
+    if not (array.min(initial=0) >= 0 and array.max(initial=0) <= limit):  # NaN is not
+        return False
+    if array.dtype.kind != "f":
+        return True
+    # A part at a time: items that are no bytes show it soon, and a mask of all takes memory.
+    flat = array.reshape(-1)
+    parts = (flat[first : first + _TESTED] for first in range(0, flat.size, _TESTED))
+    return all(bool((part == np.trunc(part)).all()) for part in parts)
 
 
 def whole_bytes(array: npt.NDArray[Any], limit: int, what: str) -> npt.NDArray[np.uint8]:
@@ -190,13 +197,15 @@ def finite_floats(
         For NaN and infinities, for items whose squares overflow float32, and for zero vectors
         where a direction is needed; with their positions.
     """
-    if array.dtype.kind == "f":
-        _refuse(array, ~np.isfinite(array), "must be finite", "Remove or replace them.", what)
+    given = array
     if array.dtype not in _READABLE:
         array = array.astype(np.float64 if array.dtype.kind in "ui" else np.float32)
     squares = _sums_of_squares(array, scale)
+    too_large = ~(squares <= _MOST_SQUARES)  # NaN is
+    if given.dtype.kind == "f" and too_large.any():  # a mask of all values takes memory
+        _refuse(given, ~np.isfinite(given), "must be finite", "Remove or replace them.", what)
     _refuse_items(
-        ~(squares <= _MOST_SQUARES),
+        too_large,
         "must have squares that float32 can add up",
         "whose sums of squares overflow it",
         "Divide all items by a constant.",

@@ -173,7 +173,7 @@ class Layout:
 def _scale_for(batch: npt.NDArray[Any]) -> float:
     """A power of two that brings very small values near 1; otherwise 1."""
     with np.errstate(invalid="ignore"):
-        largest = float(np.abs(batch).max(initial=0))
+        largest = max(-float(batch.min(initial=0)), float(batch.max(initial=0)))
     if not 0.0 < largest < _LEAST_MAGNITUDE:
         return 1.0
     return float(2.0 ** min(-math.frexp(largest)[1], 120))

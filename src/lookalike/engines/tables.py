@@ -6,6 +6,7 @@ buckets that it falls into. Verify: exact distances of the candidates.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from time import perf_counter_ns
 
 import numpy as np
@@ -25,6 +26,8 @@ from lookalike.hashing.family import HashFunctions
 from lookalike.results import Step
 
 __all__ = ["TablesEngine"]
+
+_MOST_CANDIDATES = 1 << 22  # of several items together: 32 MB, and as much to compare them
 
 
 class TablesEngine(Engine):
@@ -78,8 +81,13 @@ class TablesEngine(Engine):
     ) -> tuple[Slots, Distances]:
         shape = k if count is None else (count, k)
         slots, distances = np.empty(shape, np.int64), np.empty(shape)
-        offsets, candidates = self.candidates(items, threads, allowed)
-        self._verifier.nearest_among(items, offsets, candidates, k, threads, slots, distances)
+        flat, found, far = items.reshape(-1, self._width), slots.reshape(-1), distances.reshape(-1)
+        for part in self._parts(len(flat)):
+            offsets, candidates = self.candidates(flat[part], threads, allowed)
+            own = slice(part.start * k, part.stop * k)
+            self._verifier.nearest_among(
+                flat[part], offsets, candidates, k, threads, found[own], far[own]
+            )
         return slots, distances
 
     def nearest_of_one(
@@ -92,8 +100,21 @@ class TablesEngine(Engine):
     def within(
         self, items: Items, radius: float, threads: int, allowed: Mask | None = None
     ) -> Found:
-        offsets, candidates = self.candidates(items, threads, allowed)
-        return Found(*self._verifier.within_among(items, offsets, candidates, radius, threads))
+        flat = items.reshape(-1, self._width)
+        offsets, slots, distances = [np.zeros(1, np.int64)], [], []
+        for part in self._parts(len(flat)):
+            unions = self.candidates(flat[part], threads, allowed)
+            found = Found(*self._verifier.within_among(flat[part], *unions, radius, threads))
+            offsets.append(found.offsets[1:] + offsets[-1][-1])
+            slots.append(found.slots)
+            distances.append(found.distances)
+        return Found(np.concatenate(offsets), np.concatenate(slots), np.concatenate(distances))
+
+    def _parts(self, items: int) -> Iterator[slice]:
+        """So few items at a time that their buckets fit the memory, whatever is in them."""
+        together = max(1, _MOST_CANDIDATES // max(1, self._count * self._probes))
+        for first in range(0, max(items, 1), together):
+            yield slice(first, min(first + together, items))
 
     def candidates(
         self, items: Items, threads: int, allowed: Mask | None = None
