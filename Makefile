@@ -42,6 +42,7 @@ bench: $(VENV)/.bench ## set up, measure what the documents quote, write docs/be
 	  $(VENV)/bin/python benchmarks/exact.py && \
 	  $(VENV)/bin/python benchmarks/lab.py; } | tee build/benchmarks.md
 	mv build/benchmarks.md docs/benchmarks.md
+	$(VENV)/bin/python benchmarks/growth.py >build/scale.md && mv build/scale.md docs/scale.md
 
 format: $(VENV)/.check ## rewrite all files in the house format
 	$(VENV)/bin/ruff format .

@@ -752,6 +752,8 @@ struct KeepBelow {
 template <typename Scan, typename... Rest>
 std::size_t scan_with(std::size_t dimensions, Rest... rest) {
     switch (dimensions) {
+        case 16: return Scan::with(16, rest...);
+        case 32: return Scan::with(32, rest...);
         case 48: return Scan::with(48, rest...);
         case 64: return Scan::with(64, rest...);
         case 96: return Scan::with(96, rest...);

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+import lookalike
+from lookalike import native
 from lookalike.engines.cells import CellsEngine, CellTables
 from lookalike.engines.effort import Effort
 from lookalike.engines.exact import ExactEngine
@@ -196,6 +198,30 @@ def test_codes_and_norms_follow_the_formulas(cpu_level: str) -> None:
         assert norms[place] == pytest.approx(norm / unit, abs=1.0)
         distances = ((y[row] - centroids) ** 2).sum(axis=1)
         assert distances[cell_of_place[place]] <= np.sort(distances)[1] + 1e-3
+
+
+def test_rows_are_assigned_to_many_cells_by_few_distances(cpu_level: str) -> None:
+    # 2,000 cells are more than are ranked at once: they are ranked in groups.
+    random = np.random.default_rng(3)
+    centres = random.normal(size=(2000, 16))
+    near = centres[random.integers(0, 2000, 6000)] + 0.1 * random.normal(size=(6000, 16))
+    y: npt.NDArray[np.float32] = np.concatenate([centres, near]).astype(np.float32)
+    cells = native.learn_cells(y, 16, 2000, 1, 1e-3, 1)
+    of_row = np.empty(len(y), np.uint32)
+    compared = cells.assign(y, 1, of_row)
+    assert compared < 1000 * len(y)
+    centroids = cells.codes.reshape(2000, 16) * cells.sketch.steps
+    squares = (centroids**2).sum(axis=1) - 2 * (y @ centroids.T)
+    of_rows = squares[np.arange(len(y)), of_row]
+    assert (of_rows <= squares.min(axis=1) + 1e-3).mean() > 0.95
+    again = np.empty(len(y), np.uint32)
+    assert cells.assign(y, 3, again) == compared
+    assert (again == of_row).all()
+    native_level = lookalike.cpu_level()
+    lookalike.set_cpu_level("scalar")
+    assert cells.assign(y, 1, again) == compared
+    lookalike.set_cpu_level(native_level)
+    assert (again == of_row).all()
 
 
 def test_ranks_count_estimates_and_cells(cpu_level: str) -> None:

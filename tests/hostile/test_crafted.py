@@ -52,6 +52,8 @@ def test_crafted_items_are_still_answered_exactly() -> None:
     radius = 60
     within, all_within = index.within(some, radius), exact.within(some, radius)
     assert (within.ids == all_within.ids).all()
+    assert within.offsets is not None
+    assert all_within.offsets is not None
     assert (within.offsets == all_within.offsets).all()
 
 
