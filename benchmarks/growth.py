@@ -282,7 +282,8 @@ def draw(rows: list[Grown]) -> None:
         at = size / WIDTH
         if SIZES[0] / 4 < at < SIZES[-1] * 2:
             axes.axvline(at, color="grey", linewidth=0.8)
-            axes.text(at, axes.get_ylim()[0], f" {name}: bytes of all vectors", rotation=90, size=7)
+            words = f" bytes fill {name}"
+            axes.text(at, 0.02, words, rotation=90, size=7, transform=axes.get_xaxis_transform())
     axes.set(xscale="log", yscale="log", xlabel="vectors", ylabel="microseconds a search, one call")
     axes.grid(visible=True, which="both", alpha=0.25)
     axes.legend(fontsize=8)

@@ -409,7 +409,9 @@ class Index:
             state = self._filled(threads)
             self._warn_of_drift(_planner_of(state))
             engine = self._engine_for(state, k, recall, threads)
-        if where is None and state.is_ordered and state.is_plain(query):
+        if where is not None:
+            engine = _planner_of(state).filtered(state.members.mask(where))
+        if state.is_ordered and state.is_plain(query):
             if state.are_rows:
                 found = engine.nearest_of_one(query, k)
                 if found is not None:  # else the full check finds what is wrong, or converts
@@ -418,8 +420,6 @@ class Index:
                 found = engine.nearest_of_one(query, k, state.present)
                 if found is not None:
                     return Neighbors(state.members.ids_of(found[0]), found[1], found[2])
-        if where is not None:
-            engine = _planner_of(state).filtered(state.members.mask(where))
         if state.is_plain_batch(query):
             try:
                 return state.nearest(engine, query, len(query), k, threads)

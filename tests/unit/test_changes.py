@@ -196,6 +196,10 @@ def test_filters_find_nothing_but_what_they_allow(digits: Bytes) -> None:
     assert (np.sort(hits.ids[:, :2], axis=1) == [4, 8]).all()
     assert (hits.ids[:, 2:] == -1).all()
     assert (index.search(digits[0], 3, where=np.empty(0, np.int64)).ids == -1).all()
+    for _ in range(8):  # from the fifth on, a copy of the allowed items answers
+        one = index.search(digits[1200], 5, where=[4, 8])
+        assert (one.ids == hits.ids[0]).all()
+        assert (one.distances == hits.distances[0]).all()
     assert index.search(id=8, k=2, where=[4, 8]).ids.tolist() == [4, -1]
     assert set(index.within(digits[0], 1e9, where=lambda ids: ids < 3).ids) == {0, 1, 2}
 

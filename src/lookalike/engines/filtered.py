@@ -35,6 +35,7 @@ class FilteredEngine(Engine):
     def __init__(self, rows: Rows, allowed: Mask, exact: Callable[[], Engine]) -> None:
         self._rows = rows
         self._allowed = allowed.copy()
+        self._bytes = allowed.tobytes()
         self._exact = exact
         self._slots = np.flatnonzero(allowed.view(np.bool_))
         self._queries = 0
@@ -43,12 +44,12 @@ class FilteredEngine(Engine):
 
     def is_of(self, allowed: Mask) -> bool:
         """Whether this is the engine of that filter."""
-        return np.array_equal(self._allowed, allowed)
+        return self._bytes == allowed.tobytes()  # five times as fast as comparing arrays
 
     @property
     def size_bytes(self) -> int:
         copied = 0 if self._copy is None else self._copy.array.nbytes
-        return self._allowed.nbytes + self._slots.nbytes + copied
+        return 2 * self._allowed.nbytes + self._slots.nbytes + copied
 
     def nearest(
         self,
@@ -77,7 +78,19 @@ class FilteredEngine(Engine):
     def nearest_of_one(
         self, item: Items, k: int, allowed: Mask | None = None
     ) -> tuple[Slots, Distances, bool] | None:
-        return None  # reading the filter takes longer than converting the item
+        if allowed is not None or self._engine is None:
+            return None  # what is done for the first few queries takes longer than converting one
+        self._queries += 1
+        if self._queries == _BOUND_FOR:
+            return None
+        found = self._engine.nearest_of_one(item, k)
+        if found is None:
+            return None
+        places, distances, widened = found
+        slots = self._slots.take(places, mode="clip")
+        if places[-1] < 0:
+            slots[places < 0] = -1
+        return slots, distances, widened
 
     def within(
         self, items: Items, radius: float, threads: int, allowed: Mask | None = None
