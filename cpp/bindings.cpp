@@ -81,4 +81,5 @@ NB_MODULE(_core, m) {
     bind_tables(m);
     bind_prefixes(m);
     bind_cells(m);
+    bind_multi_index(m);
 }

@@ -112,5 +112,6 @@ void bind_exact(nb::module_& m);
 void bind_tables(nb::module_& m);
 void bind_prefixes(nb::module_& m);
 void bind_cells(nb::module_& m);
+void bind_multi_index(nb::module_& m);
 
 }  // namespace lookalike

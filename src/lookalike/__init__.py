@@ -15,6 +15,7 @@ from lookalike.errors import (
 )
 from lookalike.index import Index
 from lookalike.native import cpu_level, cpu_levels, set_cpu_level
+from lookalike.pairs import JoinPlan, Pairs
 from lookalike.planner.planner import Plan
 from lookalike.results import Explanation, Neighbors, Ranges, Step
 
@@ -25,10 +26,12 @@ __all__ = [
     "Explanation",
     "Index",
     "InvalidInput",
+    "JoinPlan",
     "LookalikeError",
     "MissingExtra",
     "Neighbors",
     "NotSupported",
+    "Pairs",
     "Plan",
     "Ranges",
     "Step",

@@ -1,5 +1,6 @@
 """Arrays in, arrays out: the compiled core of lookalike."""
 
+from collections.abc import Sequence
 import enum
 from typing import Annotated
 
@@ -238,4 +239,38 @@ class CellScan:
     def ranks(self, queries: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], wanted: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)], excluded: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], threads: int, ranks: Annotated[NDArray[numpy.uint32], dict(shape=(None, None, None), order='C', device='cpu')], cells: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu')], signs: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')], allowed: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> None:
         """
         For each wanted row (negative: none) the rank of its cell and of its estimate; for each query the cell that ranks first, its distance and the query's tail.
+        """
+
+class MultiIndex:
+    def __init__(self, scan: ExactScan, substrings: Sequence[Sequence[int]], starts: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], order: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None: ...
+
+    def thresholds(self, radius: int) -> list[int]:
+        """Most flips of each substring; -1 where it is not looked at."""
+
+    def work(self, radius: int) -> tuple[float, float]:
+        """Buckets and rows that a search for a member looks at, on average."""
+
+    def within(self, items: NDArray, radius: int, threads: int, allowed: NDArray[numpy.uint8] | None = None) -> tuple[NDArray[numpy.int64], NDArray[numpy.int64], NDArray[numpy.float64], int]:
+        """
+        Offsets, slots and distances of every row within the radius, and how many rows were compared.
+        """
+
+    def nearest(self, items: NDArray, k: int, most_radius: int, threads: int, allowed: NDArray[numpy.uint8] | None = None) -> tuple[NDArray[numpy.int64], NDArray[numpy.int64], NDArray[numpy.float64]]:
+        """
+        Offsets, slots and distances of the k nearest rows of each item; none where radii up to the largest do not prove them.
+        """
+
+def sort_by_substrings(rows: Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)], substrings: Sequence[Sequence[int]], threads: int, starts: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu')], order: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu')]) -> None:
+    """
+    Sort rows by each substring: where the rows of each key begin, and the rows.
+    """
+
+class SubstringJoin:
+    def __init__(self, index: MultiIndex, substring: int, radius: int, threads: int) -> None: ...
+
+    def __len__(self) -> int: ...
+
+    def pairs(self, first: int, last: int, most: int, threads: int) -> tuple[NDArray[numpy.int64], NDArray[numpy.int64], NDArray[numpy.float64], int]:
+        """
+        Both rows and the distance of each pair from these positions on, and the position to go on from.
         """

@@ -8,10 +8,11 @@ in proportion.
 
 from __future__ import annotations
 
+from lookalike.engines.multi_index import LookupCosts
 from lookalike.engines.rows import Rows
 from lookalike.engines.sketch import cells_for
 
-__all__ = ["cells_cost_ns", "cells_may_pay", "exact_cost_ns"]
+__all__ = ["cells_cost_ns", "cells_may_pay", "exact_cost_ns", "lookup_costs"]
 
 _PER_BYTE_STREAMED = 0.04
 _PER_PRODUCT = 0.009  # of the projection
@@ -20,6 +21,7 @@ _PER_PROBE = 40.0
 _PER_CANDIDATE = 35.0
 _PER_CANDIDATE_BYTE = 0.05
 _PER_SEARCH = 1500.0
+_PER_BUCKET, _PER_MET_ROW = 6.0, 8.0  # of packed bits: both read memory at random
 _PER_EXACT_SEARCH = 500.0
 
 _FEWEST_ROWS = 2048  # of cells: with fewer, most of a cell's blocks would be padding
@@ -30,6 +32,11 @@ _GUESSED_DIMENSIONS = 96
 def exact_cost_ns(rows: Rows) -> float:
     """Cost of comparing with every row."""
     return _PER_BYTE_STREAMED * float(rows.array.nbytes) + _PER_EXACT_SEARCH
+
+
+def lookup_costs(rows: Rows) -> LookupCosts:
+    """Costs of searching packed bits with substrings."""
+    return LookupCosts(exact_cost_ns(rows), _PER_BUCKET, _PER_MET_ROW)
 
 
 def cells_cost_ns(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from lookalike.members import (
     rows_of_known,
 )
 from lookalike.metrics import metric_named
+from lookalike.pairs import JoinPlan, Pairs
 from lookalike.planner.cells import CellsPlanner
 from lookalike.planner.choice import planner_for
 from lookalike.planner.planner import Plan, Planner
@@ -39,6 +41,8 @@ _MOST_THREADS = 1024
 _MOST_PADDED = 100_000  # neighbours that may be asked for although there are fewer items
 _CANDIDATES_K = 10
 _MEASURED = 1000  # members that recall is measured on
+_PAIRS_TOGETHER = 1 << 20  # that are in memory at a time
+_SEARCHED_TOGETHER = 4096  # members of another index
 _MOST_ENGINES = 1000  # pairs of k and recall whose engines are remembered
 
 
@@ -474,6 +478,129 @@ class Index:
             engine = planner.filtered(state.members.mask(where))
             found = engine.within(items, radius, threads)
         return state.within(found, count)
+
+    @overload
+    def pairs(
+        self,
+        radius: float,
+        *,
+        other: Index | None = None,
+        limit: int | None = None,
+        recall: float | None = None,
+        progress: Callable[[float], object] | None = None,
+        threads: int = 1,
+        dry_run: Literal[False] = False,
+    ) -> Pairs: ...
+
+    @overload
+    def pairs(
+        self,
+        radius: float,
+        *,
+        other: Index | None = None,
+        limit: int | None = None,
+        recall: float | None = None,
+        progress: Callable[[float], object] | None = None,
+        threads: int = 1,
+        dry_run: Literal[True],
+    ) -> JoinPlan: ...
+
+    def pairs(
+        self,
+        radius: float,
+        *,
+        other: Index | None = None,
+        limit: int | None = None,
+        recall: float | None = None,
+        progress: Callable[[float], object] | None = None,
+        threads: int = 1,
+        dry_run: bool = False,
+    ) -> Pairs | JoinPlan:
+        """Find all pairs of items within a radius.
+
+        Parameters
+        ----------
+        radius : float
+            In units of the metric; pairs at exactly this distance are included.
+        other : Index, optional
+            Find the pairs of an item of this index and one of the other, which has the same
+            metric and item shape. Equal ids are then no reason to leave a pair out.
+        limit : int, optional
+            End after so many pairs, and say so in ``truncated``: items that are all alike have
+            n (n - 1) / 2.
+        recall : float, optional
+            For this call: the share of the pairs that is found, on average.
+        progress : callable, optional
+            Called now and then with the part of the work that is done.
+        threads : int
+            How many to use. The result does not depend on it.
+        dry_run : bool
+            Find nothing: return what it would take.
+
+        Returns
+        -------
+        Pairs or JoinPlan
+            To iterate over, in bounded memory, or to collect with ``all()``. It is of the items
+            that are there now, whatever is added or removed meanwhile.
+
+        Raises
+        ------
+        InvalidInput
+            For a radius that is negative or NaN, a limit below 1, or another index of another kind.
+
+        Examples
+        --------
+        >>> import numpy, lookalike
+        >>> index = lookalike.Index("hamming")
+        >>> ids = index.add(numpy.array([[0], [1], [255]], numpy.uint8))
+        >>> index.pairs(radius=1).all()
+        PairChunk(ids=array([[0, 1]]), distances=array([1.]))
+        """
+        radius, threads = arrays.as_radius(radius), _threads(threads)
+        most = None if limit is None else arrays.positive_integer(limit, "limit", 2**62)
+        wanted = self._wanted_recall(recall)
+        state = self._filled(threads)
+        planner = _planner_of(state)
+        if dry_run:
+            return planner.join_plan(radius, wanted, _PAIRS_TOGETHER)
+        together = _PAIRS_TOGETHER if most is None else min(_PAIRS_TOGETHER, most + 1)
+        if other is None:
+            found = state.pairs(planner.pairs(radius, wanted, together, threads))
+        else:
+            found = self._across(state, other, radius, wanted, threads)
+        return Pairs(radius, planner.plan(wanted).promise, found, most, progress)
+
+    def _across(
+        self, state: Snapshot, other: Index, radius: float, recall: float | None, threads: int
+    ) -> Iterator[tuple[Ids, Ids, npt.NDArray[np.float64], float]]:
+        """The pairs with the members of another index: each of these is searched for."""
+        theirs = other._filled()
+        if (other.metric, theirs.item_shape, theirs.width_bits) != (
+            self.metric,
+            state.item_shape,
+            state.width_bits,
+        ):
+            raise InvalidInput(
+                f"the other index must have metric {self.metric!r} and item shape "
+                f"{state.item_shape}, like this one; got {other.metric!r} and {theirs.item_shape}. "
+                "Build it from the same kind of items."
+            )
+
+        def found() -> Iterator[tuple[Ids, Ids, npt.NDArray[np.float64], float]]:
+            slots = theirs.members.slots
+            for first in range(0, len(slots), _SEARCHED_TOGETHER):
+                own = slots[first : first + _SEARCHED_TOGETHER]
+                items, count = self._items(state, theirs.rows.vectors[own])
+                near = _planner_of(state).within(items, radius, recall, threads)
+                assert count == len(own)
+                yield (
+                    state.members.ids_of(near.slots),
+                    np.repeat(theirs.members.ids_of(own), np.diff(near.offsets)),
+                    near.distances,
+                    (first + len(own)) / len(slots),
+                )
+
+        return found()
 
     def candidates(
         self, query: npt.ArrayLike, *, threads: int = 1

@@ -22,10 +22,12 @@ from lookalike._core import (
     Efforts,
     ExactScan,
     Measure,
+    MultiIndex,
     PrefixScan,
     PrefixStops,
     Projection,
     Sketch,
+    SubstringJoin,
     block_starts,
     largest_norm,
     learn_cells,
@@ -33,6 +35,7 @@ from lookalike._core import (
     make_projected,
     make_sums,
     pack_items,
+    sort_by_substrings,
 )
 from lookalike.errors import InvalidInput
 
@@ -48,10 +51,12 @@ __all__ = [
     "Efforts",
     "ExactScan",
     "Measure",
+    "MultiIndex",
     "PrefixScan",
     "PrefixStops",
     "Projection",
     "Sketch",
+    "SubstringJoin",
     "block_starts",
     "cpu_level",
     "cpu_levels",
@@ -62,6 +67,7 @@ __all__ = [
     "make_sums",
     "pack_items",
     "set_cpu_level",
+    "sort_by_substrings",
 ]
 
 

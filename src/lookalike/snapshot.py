@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.engines.engine import Engine, Found, Items, Mask
+from lookalike.engines.engine import Distances, Engine, Found, Items, Mask, Slots
 from lookalike.engines.rows import Rows
 from lookalike.layout import Layout
 from lookalike.members import Members
@@ -107,6 +108,13 @@ class Snapshot:
             order = np.lexsort((ids, distances, query))
             ids, distances = ids[order], distances[order]
         return Ranges(ids, distances, None if count is None else found.offsets)
+
+    def pairs(
+        self, found: Iterator[tuple[Slots, Slots, Distances, float]]
+    ) -> Iterator[tuple[Slots, Slots, Distances, float]]:
+        """Pairs of rows, by ids."""
+        for first, second, distances, done in found:
+            yield self.members.ids_of(first), self.members.ids_of(second), distances, done
 
     def _nearest_by_id(
         self, engine: Engine, items: Items, count: int | None, k: int, threads: int

@@ -23,7 +23,7 @@ ROWS = [
     ["dimensions", "settings"],
     ["recall", "costs"],
     ["engines"],
-    ["hashing", "metrics", "store", "results", "layout", "members", "pictures"],
+    ["hashing", "metrics", "store", "results", "pairs", "layout", "members", "pictures"],
     ["arrays", "seeds", "native"],
     ["errors"],
 ]

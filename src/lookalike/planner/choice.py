@@ -13,6 +13,7 @@ from lookalike.layout import Layout
 from lookalike.metrics import Metric
 from lookalike.native import Measure
 from lookalike.planner.cells import CellsPlanner
+from lookalike.planner.multi_index import MultiIndexPlanner
 from lookalike.planner.planner import Planner
 from lookalike.planner.prefixes import GuaranteedPlanner
 from lookalike.planner.tables import TablesPlanner
@@ -22,6 +23,7 @@ from lookalike.settings import Settings
 __all__ = ["planner_for"]
 
 _INTERVAL = 4.0  # length of an interval, in typical distances of near neighbours
+_FEWEST_LOOKED_UP = 4096  # packed bits: fewer are compared in some ten microseconds
 _FEWEST_GUARANTEED = 4096  # members that are worth prefix tables
 
 
@@ -47,9 +49,13 @@ def planner_for(
         family = _family(settings, layout, width)
         functions = family.draw(settings.seed, tables=settings.tables, bits=settings.bits)
         return TablesPlanner(*about, functions, settings.probes, threads, width)
+    guaranteed = settings.promise == "guaranteed"
+    if layout.width_bits is not None and not (guaranteed and settings.recall != 1.0):
+        if len(rows) < _FEWEST_LOOKED_UP:
+            return Planner(*about, "with so few items exact search costs least")
+        return MultiIndexPlanner(*about, layout.width_bits, settings.seed, threads)
     if settings.recall == 1.0:
         return Planner(*about, "recall 1 was asked for")
-    guaranteed = settings.promise == "guaranteed"
     reason = _reason_for_exact(rows, guaranteed)
     if reason is not None:
         return Planner(*about, reason)
@@ -59,8 +65,6 @@ def planner_for(
 
 def _reason_for_exact(rows: Rows, guaranteed: bool) -> str | None:
     """Why exact search answers although a recall below 1 was asked for; None if it does not."""
-    if not guaranteed and rows.measure == Measure.differing_bits:
-        return "exact search is the engine for packed bits"
     if len(rows) < _FEWEST_GUARANTEED if guaranteed else not cells_may_pay(rows):
         return "with so few items exact search costs least"
     if guaranteed and rows.measure == Measure.float_absolutes:

@@ -5,7 +5,7 @@ No choice reads a clock: it minimises the cost model of :mod:`lookalike.costs`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,13 +13,14 @@ from functools import partial
 import numpy as np
 
 from lookalike.costs import exact_cost_ns
-from lookalike.engines.engine import Engine, Found, Items, Mask
+from lookalike.engines.engine import Distances, Engine, Found, Items, Mask, Slots
 from lookalike.engines.exact import ExactEngine
 from lookalike.engines.filtered import FilteredEngine
 from lookalike.engines.grown import GrownEngine
 from lookalike.engines.projection import Components
 from lookalike.engines.rows import Rows
 from lookalike.metrics import Metric
+from lookalike.pairs import JoinPlan
 from lookalike.results import Fate
 
 __all__ = ["PLANNED_K", "Plan", "Planner", "are_many"]
@@ -27,6 +28,8 @@ __all__ = ["PLANNED_K", "Plan", "Planner", "are_many"]
 PLANNED_K = 10  # what a plan is printed for
 _FEW_LATE, _LATE_SHARE = 1024, 8  # rows compared beside an engine: so many, or this part
 _REBUILT_GROWTH = 2  # when there are so many times as many members, all is planned again
+_BYTES_PER_PAIR = 48  # while pairs are collected and handed over
+_JOINED = 4096  # rows that are searched for at a time when pairs are wanted
 _DRIFT = 2.0  # searches that cost so many times as much as they should call for a rebuild
 
 
@@ -37,7 +40,7 @@ class Plan:
     Attributes
     ----------
     engine : str
-        ``"exact"``, ``"cells"``, ``"prefixes"`` or ``"tables"``.
+        ``"exact"``, ``"cells"``, ``"multi_index"``, ``"prefixes"`` or ``"tables"``.
     metric : str
     stored_as : str
         How the vectors are stored, and what they were converted from.
@@ -192,6 +195,54 @@ class Planner:
     def within(self, items: Items, radius: float, recall: float | None, threads: int) -> Found:
         """All rows within a radius, each found with the promised recall."""
         return self.engine(1, recall, threads).within(items, radius, threads, self._present)
+
+    def pairs(
+        self, radius: float, recall: float | None, most: int, threads: int
+    ) -> Iterator[tuple[Slots, Slots, Distances, float]]:
+        """All pairs of rows within a radius, each once, as far as searches for each find them.
+
+        Parameters
+        ----------
+        radius : float
+        recall : float or None
+            Of the searches for the rows.
+        most : int
+            Pairs in memory at a time, as far as single rows allow.
+        threads : int
+
+        Yields
+        ------
+        tuple of ndarray, ndarray, ndarray, float
+            The smaller row of each pair, the other, their distance; and the part that is done.
+        """
+        slots = np.arange(len(self._rows), dtype=np.int64)
+        if self._present is not None:
+            slots = np.flatnonzero(self._present).astype(np.int64)
+        together, first = _JOINED, 0
+        while first < len(slots):
+            own = slots[first : first + together]
+            items = np.ascontiguousarray(self._rows.vectors[own])
+            found = self.within(items, radius, recall, threads)
+            one = np.repeat(own, np.diff(found.offsets))
+            later = one < found.slots
+            first += len(own)
+            # Where rows have many neighbours, fewer are searched for at a time.
+            together = max(1, min(_JOINED, together * most // max(len(one), 1)))
+            yield one[later], found.slots[later], found.distances[later], first / len(slots)
+
+    def join_plan(self, radius: float, recall: float | None, most: int) -> JoinPlan:
+        """What finding all pairs takes; see :meth:`pairs`."""
+        plan = self.plan(recall)
+        each_us = self._exact_ns / 1e3 if plan.predicted_us is None else plan.predicted_us
+        compared = plan.parameters.get("candidates", self._members)
+        return JoinPlan(
+            engine=plan.engine,
+            tables=0,
+            candidates=float(self._members) * compared,
+            memory_bytes=_BYTES_PER_PAIR * most + _JOINED * self._rows.array.shape[1],
+            seconds=self._members * each_us / 1e6,
+            promise=plan.promise,
+        )
 
     def plan(self, recall: float | None, k: int = PLANNED_K, threads: int = 1) -> Plan:
         """What a search does, and why."""

@@ -1,0 +1,285 @@
+"""Multi-index hashing: exact search of packed bits, by the pigeonhole principle.
+
+Hash: the bits are divided among substrings, and rows are sorted by each. Two codes that differ in
+few bits differ in still fewer in one of the substrings, so that the rows within a radius are among
+those whose substring is a few flips away from the query's. Verify: their exact distances.
+
+The k nearest are found by growing the radius until it proves them; where that would cost more
+than a part of comparing every row, every row is compared. All answers are exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from time import perf_counter_ns
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike import native
+from lookalike.engines.engine import Distances, Engine, Found, Items, Mask, Slots
+from lookalike.engines.exact import ExactEngine
+from lookalike.engines.rows import Rows
+from lookalike.results import Step
+from lookalike.seeds import Purpose, shuffled
+
+__all__ = ["LookupCosts", "MultiIndexEngine", "Substrings"]
+
+_ROWS_PER_BUCKET_LOG2 = 4  # 16 rows in a bucket, where bits are independent
+_FEWEST_BITS, _MOST_BITS = 4, 20  # of a substring, before they are made even
+_LONGEST = 24
+_SAMPLE = 16_384  # rows on which orders of bits are compared
+_BETTER = 0.8  # of the load of plain substrings, that another order must come down to
+_JOINED = 1 << 17  # rows whose pairs are found in one call
+_TRIED_SHARE = 0.1  # of exact search, that proving the k nearest by radii may cost
+
+
+class LookupCosts(NamedTuple):
+    """Nanoseconds, by the cost model.
+
+    Attributes
+    ----------
+    exact : float
+        To compare every row.
+    bucket : float
+        To look up a bucket.
+    row : float
+        To compare one row of it.
+    """
+
+    exact: float
+    bucket: float
+    row: float
+
+
+class Substrings:
+    """Rows sorted by each substring of their bits.
+
+    Parameters
+    ----------
+    rows : Rows
+        Of packed bits.
+    bits : int
+        How many of each row count; the others are padding.
+    seed : int
+        Decides the sample, and one order of bits that is tried.
+    threads : int
+
+    Attributes
+    ----------
+    places : list of list of int
+        The bits of each substring, counted as ``numpy.packbits`` does.
+    starts : ndarray of uint32
+        Where the rows of each key begin, one substring after the other: 2**bits + 1 for each.
+    order : ndarray of uint32, shape (substrings * n,)
+        The rows by key, then ascending; one substring after the other.
+    """
+
+    def __init__(self, rows: Rows, bits: int, seed: int, threads: int = 1) -> None:
+        self.places = _balanced(rows, bits, seed)
+        self.starts = np.empty(sum((1 << len(own)) + 1 for own in self.places), np.uint32)
+        self.order = np.empty(len(self.places) * len(rows), np.uint32)
+        native.sort_by_substrings(rows.array, self.places, threads, self.starts, self.order)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory used beyond the rows."""
+        return self.starts.nbytes + self.order.nbytes
+
+
+class MultiIndexEngine(Engine):
+    """Looks up substrings, and compares what it finds; or every row, where that costs less.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows present now; later ones are not seen.
+    bits : int
+        How many bits of each row count.
+    costs : LookupCosts
+        Decide what is looked up.
+    seed : int
+    threads : int
+        How many to build with; the engine does not depend on it.
+    """
+
+    def __init__(
+        self, rows: Rows, bits: int, costs: LookupCosts, seed: int, threads: int = 1
+    ) -> None:
+        self._rows = rows
+        self._exact = ExactEngine(rows, bounding=False)
+        self.count = len(rows)
+        self.costs = costs
+        self.bits = bits
+        self.substrings = Substrings(rows, bits, seed, threads)
+        self.index = native.MultiIndex(
+            self._exact.scan,
+            self.substrings.places,
+            self.substrings.starts,
+            self.substrings.order,
+        )
+        self._costs: dict[int, float] = {}
+
+    @property
+    def size_bytes(self) -> int:
+        return self.substrings.size_bytes
+
+    def cost_ns(self, radius: int) -> float:
+        """What a search within a radius costs by the cost model, with look-ups."""
+        radius = min(radius, self.bits)
+        if radius not in self._costs:
+            buckets, rows = self.index.work(radius)
+            self._costs[radius] = self.costs.bucket * buckets + self.costs.row * rows
+        return self._costs[radius]
+
+    def looks_up(self, radius: float) -> bool:
+        """Whether a search within a radius looks up, because comparing every row costs more."""
+        return 0 <= radius < self.bits and self.cost_ns(math.floor(radius)) < self.costs.exact
+
+    def nearest(
+        self,
+        items: Items,
+        count: int | None,
+        k: int,
+        threads: int,
+        allowed: Mask | None = None,
+        widened: Mask | None = None,
+    ) -> tuple[Slots, Distances]:
+        shape = k if count is None else (count, k)
+        slots, distances = np.empty(shape, np.int64), np.empty(shape)
+        flat = items.reshape(-1, self._rows.width)
+        most = self._provable
+        if most < 0 or k > len(self._rows):
+            return self._exact.nearest(items, count, k, threads, allowed)
+        offsets, found, far = self.index.nearest(flat, k, most, threads, allowed)
+        proven = np.diff(offsets) == k
+        of_all, far_of_all = slots.reshape(-1, k), distances.reshape(-1, k)
+        of_all[proven], far_of_all[proven] = found.reshape(-1, k), far.reshape(-1, k)
+        if not proven.all():
+            rest = np.ascontiguousarray(flat[~proven])
+            near = self._exact.nearest(rest, len(rest), k, threads, allowed)
+            of_all[~proven], far_of_all[~proven] = near
+        return slots, distances
+
+    @property
+    def _provable(self) -> int:
+        """The largest radius that is worth trying to prove k neighbours; -1 for none."""
+        step = len(self.substrings.places)
+        most = -1
+        while most + step < self.bits:
+            if self.cost_ns(most + step) > _TRIED_SHARE * self.costs.exact:
+                break
+            most += step
+        return most
+
+    def nearest_of_one(
+        self, item: Items, k: int, allowed: Mask | None = None
+    ) -> tuple[Slots, Distances, bool] | None:
+        return None  # a search takes many times longer than the checks that this could save
+
+    def within(
+        self, items: Items, radius: float, threads: int, allowed: Mask | None = None
+    ) -> Found:
+        if not self.looks_up(radius):
+            return self._exact.within(items, radius, threads, allowed)
+        found = self.index.within(items, math.floor(radius), threads, allowed)
+        return Found(*found[:3])
+
+    def candidates(
+        self, items: Items, threads: int, allowed: Mask | None = None
+    ) -> tuple[Slots, Slots]:
+        return self._exact.candidates(items, threads, allowed)
+
+    def candidates_of_one(self, item: Items) -> Slots | None:
+        return None
+
+    def trace(self, item: Items, k: int, allowed: Mask | None = None) -> tuple[Step, ...]:
+        start = perf_counter_ns()
+        most = self._provable
+        offsets, compared = np.zeros(2, np.int64), 0
+        if most >= 0:
+            offsets, _, _ = self.index.nearest(item.reshape(1, -1), k, most, 1, allowed)
+            compared = int(self.index.within(item.reshape(1, -1), most, 1, allowed)[3])
+        looked_up = perf_counter_ns()
+        steps = [
+            Step(
+                "hash",
+                f"look up {len(self.substrings.places)} substrings, radii up to {most}",
+                compared,
+                (looked_up - start) / 1e3,
+            )
+        ]
+        if offsets[1] < k:
+            slots, _ = self._exact.nearest(item, None, k, 1, allowed)
+            microseconds = (perf_counter_ns() - looked_up) / 1e3
+            left = int((slots >= 0).sum())
+            steps.append(
+                Step("verify", "that proves too few: compare every row", left, microseconds)
+            )
+        return tuple(steps)
+
+    def joined(
+        self, radius: int, most: int, threads: int
+    ) -> Iterator[tuple[Slots, Slots, Distances, float]]:
+        """All pairs of rows within a radius, each once, the smaller row first.
+
+        Parameters
+        ----------
+        radius : int
+        most : int
+            Pairs in memory at a time, or a few rows' more.
+        threads : int
+
+        Yields
+        ------
+        tuple of ndarray, ndarray, ndarray, float
+            Rows, rows, distances; and the part of the work that is done.
+        """
+        substrings = len(self.substrings.places)
+        for substring in range(substrings):
+            join = native.SubstringJoin(self.index, substring, radius, threads)
+            done, span = 0, _JOINED
+            while done < len(join):
+                first, second, distances, reached = join.pairs(done, done + span, most, threads)
+                # Where many pairs lie close together, fewer rows at a time waste less.
+                complete = reached >= min(done + span, len(join))
+                span = min(2 * span, _JOINED) if complete else max(reached - done, 1)
+                done = reached
+                yield first, second, distances, (substring + done / len(join)) / substrings
+
+
+def _balanced(rows: Rows, bits: int, seed: int) -> list[list[int]]:
+    """The division of the bits among substrings whose buckets are the most even.
+
+    Neighbouring bits of a code are often alike, which crowds some buckets: so bits that lie apart
+    are tried together, and a random order.
+    """
+    per_substring = round(math.log2(max(len(rows), 2))) - _ROWS_PER_BUCKET_LOG2
+    per_substring = min(max(per_substring, _FEWEST_BITS), _MOST_BITS)
+    count = max(1, round(bits / per_substring), -(-bits // _LONGEST))
+    plain = _cut(np.arange(bits), count)
+    if count == 1 or len(rows) < 2:
+        return plain
+    sample = shuffled(len(rows), _SAMPLE, seed=seed, purpose=Purpose.CELLS, stream=2)
+    values = np.unpackbits(rows.array[np.sort(sample)], axis=1)
+    apart = [list(range(first, bits, count)) for first in range(count)]
+    mixed = _cut(shuffled(bits, bits, seed=seed, purpose=Purpose.CELLS, stream=3), count)
+    loads = [_load(values, places) for places in (plain, apart, mixed)]
+    best = int(np.argmin(loads))
+    return (plain, apart, mixed)[best] if loads[best] < _BETTER * loads[0] else plain
+
+
+def _cut(order: npt.NDArray[np.int64], count: int) -> list[list[int]]:
+    return [part.tolist() for part in np.array_split(order, count)]
+
+
+def _load(values: npt.NDArray[np.uint8], places: list[list[int]]) -> float:
+    """How many rows of the sample share a bucket with one of them, over all substrings."""
+    load = 0.0
+    for own in places:
+        keys = values[:, own] @ (1 << np.arange(len(own), dtype=np.int64))
+        sizes = np.unique(keys, return_counts=True)[1].astype(np.float64)
+        load += float((sizes * (sizes - 1)).sum())
+    return load

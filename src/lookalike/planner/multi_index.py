@@ -1,0 +1,106 @@
+"""The planner of packed bits: looks up substrings within a radius, or compares every item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lookalike.costs import lookup_costs
+from lookalike.engines.engine import Distances, Engine, Mask, Slots
+from lookalike.engines.grown import GrownEngine
+from lookalike.engines.multi_index import MultiIndexEngine
+from lookalike.engines.rows import Rows
+from lookalike.metrics import Metric
+from lookalike.pairs import JoinPlan
+from lookalike.planner.planner import PLANNED_K, Plan, Planner, are_many
+
+__all__ = ["MultiIndexPlanner"]
+
+_BYTES_PER_PAIR = 48  # while pairs are collected and handed over
+_PER_JOINED_NS = 2.0  # of a pair that is compared, read in a stream
+_USUAL_SHARE = 8  # a plan is printed for a radius just below this part of the bits
+
+
+class MultiIndexPlanner(Planner):
+    """Answers exactly, with look-ups where these cost less than comparing every item.
+
+    Parameters
+    ----------
+    rows, metric, stored_as
+        As above.
+    bits : int
+        How many bits of each row count.
+    seed : int
+    threads : int
+        To build with; what is built does not depend on it.
+    """
+
+    def __init__(
+        self, rows: Rows, metric: Metric, stored_as: str, bits: int, seed: int, threads: int
+    ) -> None:
+        super().__init__(rows, metric, stored_as, "", seed=seed, threads=threads)
+        self._bits, self._seed = bits, seed
+        self._index = self._built(rows, threads)
+
+    def _built(self, rows: Rows, threads: int) -> MultiIndexEngine:
+        return MultiIndexEngine(rows, self._bits, lookup_costs(rows), self._seed, threads)
+
+    def _follow(self, rows: Rows, present: Mask | None, threads: int) -> None:
+        super()._follow(rows, present, threads)
+        if are_many(len(rows) - self._index.count, self._index.count):
+            self._index = self._built(rows, threads)
+
+    @property
+    def size_bytes(self) -> int:
+        return super().size_bytes + self._index.size_bytes
+
+    def engine(self, k: int, recall: float | None, threads: int = 1) -> Engine:
+        late = len(self._rows) > self._index.count
+        return GrownEngine(self._index, self._index.count, self._rows) if late else self._index
+
+    def pairs(
+        self, radius: float, recall: float | None, most: int, threads: int
+    ) -> Iterator[tuple[Slots, Slots, Distances, float]]:
+        if self._joins(radius):
+            yield from self._index.joined(int(radius), most, threads)
+        else:
+            yield from super().pairs(radius, recall, most, threads)
+
+    def join_plan(self, radius: float, recall: float | None, most: int) -> JoinPlan:
+        if not self._joins(radius):
+            return super().join_plan(radius, recall, most)
+        tables = [flips for flips in self._index.index.thresholds(int(radius)) if flips >= 0]
+        _, rows = self._index.index.work(int(radius))
+        candidates = rows * len(self._rows) / 2
+        return JoinPlan(
+            engine="multi_index",
+            tables=len(tables),
+            candidates=candidates,
+            memory_bytes=_BYTES_PER_PAIR * most + len(self._rows) * (self._rows.array.shape[1] + 8),
+            seconds=candidates * _PER_JOINED_NS / 1e9,
+            promise="every pair",
+        )
+
+    def _joins(self, radius: float) -> bool:
+        """Whether pairs are found bucket by bucket, and not by a search for each item."""
+        return (
+            self._present is None
+            and len(self._rows) == self._index.count
+            and self._index.looks_up(radius)
+        )
+
+    def plan(self, recall: float | None, k: int = PLANNED_K, threads: int = 1) -> Plan:
+        usual = max(self._bits // _USUAL_SHARE - 1, 0)
+        cost = self._index.cost_ns(usual)
+        compared = self._index.costs.exact
+        longest = max(map(len, self._index.substrings.places))
+        return Plan(
+            engine="multi_index",
+            metric=self._metric.name,
+            stored_as=self._stored_as,
+            parameters={"substrings": len(self._index.substrings.places), "bits": longest},
+            promise="recall 1",
+            reason=f"predicted {cost / 1e3:,.1f} us for a search within radius {usual}, comparing "
+            f"every item {compared / 1e3:,.1f} us",
+            predicted_us=compared / 1e3,
+            predicted_recall=1.0,
+        )
