@@ -1,5 +1,6 @@
-// Multi-index hashing for Python: the index of substrings, and the join.
+// Multi-index hashing for Python: the index of substrings, the join, and what hangs together.
 #include "bindings.h"
+#include "components.h"
 #include "multi_index.h"
 
 namespace lookalike {
@@ -195,6 +196,26 @@ void bind_join(nb::module_& m) {
 }  // namespace
 
 void bind_multi_index(nb::module_& m) {
+    nb::class_<Components>(m, "Components")
+        .def(nb::init<std::size_t>(), "count"_a)
+        .def(
+            "join",
+            [](Components& self, const In<std::int64_t, nb::ndim<1>>& first,
+               const In<std::int64_t, nb::ndim<1>>& second) {
+                require(first.size() == second.size(), "pairs have two ends");
+                const auto inside = [&](std::int64_t item) {
+                    return item >= 0 && std::size_t(item) < self.count();
+                };
+                for (std::size_t i = 0; i < first.size(); ++i)
+                    require(inside(first(i)) && inside(second(i)), "there is no such item");
+                nb::gil_scoped_release release;
+                for (std::size_t i = 0; i < first.size(); ++i)
+                    self.join(std::uint32_t(first(i)), std::uint32_t(second(i)));
+            },
+            "first"_a, "second"_a, "Join the components of the two ends of each pair.")
+        .def(
+            "roots", [](Components& self) { return array_of(self.roots()); },
+            "The smallest item of each one's component.");
     bind_index(m);
     bind_join(m);
 }

@@ -241,6 +241,15 @@ class CellScan:
         For each wanted row (negative: none) the rank of its cell and of its estimate; for each query the cell that ranks first, its distance and the query's tail.
         """
 
+class Components:
+    def __init__(self, count: int) -> None: ...
+
+    def join(self, first: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], second: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None:
+        """Join the components of the two ends of each pair."""
+
+    def roots(self) -> Annotated[NDArray[numpy.uint32], dict(shape=(None,))]:
+        """The smallest item of each one's component."""
+
 class MultiIndex:
     def __init__(self, scan: ExactScan, substrings: Sequence[Sequence[int]], starts: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], order: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> None: ...
 

@@ -553,8 +553,8 @@ class Index:
         >>> import numpy, lookalike
         >>> index = lookalike.Index("hamming")
         >>> ids = index.add(numpy.array([[0], [1], [255]], numpy.uint8))
-        >>> index.pairs(radius=1).all()
-        PairChunk(ids=array([[0, 1]]), distances=array([1.]))
+        >>> index.pairs(radius=1).all().ids.tolist()
+        [[0, 1]]
         """
         radius, threads = arrays.as_radius(radius), _threads(threads)
         most = None if limit is None else arrays.positive_integer(limit, "limit", 2**62)

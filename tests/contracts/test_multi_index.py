@@ -56,7 +56,9 @@ def pairs_of(codes: Bytes, radius: int) -> set[tuple[int, int, float]]:
     return {(int(a), int(b), float(distances[a, b])) for a, b in zip(first, second, strict=True)}
 
 
-def joined(engine: MultiIndexEngine, radius: int, most: int = 1000, threads: int = 1) -> list:
+def joined(
+    engine: MultiIndexEngine, radius: int, most: int = 1000, threads: int = 1
+) -> list[tuple[int, int, float]]:
     return [
         (int(a), int(b), float(d))
         for first, second, distances, _ in engine.joined(radius, most, threads)
