@@ -40,6 +40,7 @@ bench: $(VENV)/.bench ## set up, measure what the documents quote, write docs/be
 	  $(VENV)/bin/python benchmarks/guaranteed.py && \
 	  $(VENV)/bin/python benchmarks/living.py && \
 	  $(VENV)/bin/python benchmarks/exact.py && \
+	  $(VENV)/bin/python benchmarks/hamming.py && \
 	  $(VENV)/bin/python benchmarks/lab.py; } | tee build/benchmarks.md
 	mv build/benchmarks.md docs/benchmarks.md
 	$(VENV)/bin/python benchmarks/growth.py >build/scale.md && mv build/scale.md docs/scale.md

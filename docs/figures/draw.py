@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from lookalike import Index, plots
+from lookalike.costs import lookup_costs
 from lookalike.datasets import digits
 from lookalike.engines.cells import CellTables
 from lookalike.engines.exact import ExactEngine
+from lookalike.engines.multi_index import MultiIndexEngine
 from lookalike.engines.projection import learn_components
 from lookalike.engines.rows import Rows
 from lookalike.hashing.bit_sampling import BitSampling
@@ -230,6 +232,34 @@ def probes() -> Any:
     return figure
 
 
+def substrings() -> Any:
+    """Rows that a search within a radius compares, of a million and of a hundred thousand codes."""
+    with plots.drawing():
+        figure = plots.new_figure(3.0)
+        axes = figure.add_subplot()
+        for number, count in enumerate((1_000_000, 100_000)):
+            codes = np.random.default_rng(0).integers(0, 256, (count, 32), np.uint8)
+            rows = Rows(32, Measure.differing_bits)
+            rows.append(codes)
+            engine = MultiIndexEngine(rows, 256, lookup_costs(rows), seed=0)
+            radii = np.arange(64)
+            compared = np.array([engine.index.work(int(r))[1] for r in radii])
+            name = f"{count:,} codes, {len(engine.substrings.places)} substrings"
+            axes.plot(radii, compared, color=SERIES[number], label=name)
+            axes.axhline(count, color=SERIES[number], lw=0.8, ls=":")
+            most = max(r for r in radii if engine.looks_up(float(r)))
+            axes.plot([most], [compared[most]], "o", color=SERIES[number])
+        axes.set(
+            title="Few rows are compared within a small radius",
+            xlabel="radius, of 256 bits (dot: the largest that is looked up)",
+            ylabel="rows compared (dotted: all)",
+            yscale="log",
+        )
+        axes.grid(visible=True)
+        axes.legend(loc="lower right")
+    return figure
+
+
 def _unary_row(axes: Any, top: float, name: str, value: int) -> None:
     ground = 1 - value / 16
     axes.add_patch(_rectangle(-2.2, top, 1, 1, fc=str(ground), ec=MUTED, lw=0.8))
@@ -322,6 +352,7 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "cells": cells,
     "sketch": sketch_error,
     "probes": probes,
+    "substrings": substrings,
 }
 
 
