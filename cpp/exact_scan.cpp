@@ -138,7 +138,7 @@ void ExactScan::scan_rows(const Query& query, std::size_t first, std::size_t cou
 
 // Whether a whole block of queries is compared with each row while that is in a register.
 bool ExactScan::compares_blocks() const {
-    return !bounds_ && verifier_.measure() == Measure::squared_differences;
+    return !bounds_ && verifier_.compares_several();
 }
 
 // Compares the rows of the chunk whose bounds do not exclude them.

@@ -50,6 +50,7 @@ struct Kernels {
     // Bits, stride a multiple of 8: number of bits that differ.
     Distances differing_bits;
     DistancesAt differing_bits_at;
+    Distances differing_bits_of_several;  // as above
 
     // Floats, stride a multiple of 64. Distances are floats >= 0, written as their bits: read as
     // unsigned numbers these have the same order.
@@ -132,7 +133,7 @@ struct Kernels {
                                std::uint32_t* estimates, std::uint32_t* slots);
 };
 
-constexpr std::size_t queries_at_once = 8;  // of squared_differences_of_several
+constexpr std::size_t queries_at_once = 8;  // of squared_differences_of_several and its like
 constexpr std::size_t block_vectors = 16;   // vectors in a sketch block
 
 constexpr std::size_t block_bytes(std::size_t dimensions) {

@@ -420,6 +420,12 @@ std::size_t append_bits(std::uint64_t word, std::size_t first, std::uint32_t* po
     return end;
 }
 
+void differing_bits_of_several(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                               const std::uint8_t* queries, std::uint32_t* distances) {
+    for (std::size_t q = 0; q < queries_at_once; ++q)
+        differing_bits(rows, stride, count, queries + q * stride, distances + q * count);
+}
+
 std::size_t positions_below(const std::uint32_t* values, std::size_t count, std::uint32_t limit,
                             std::uint32_t* positions) {
     if (limit == 0) return 0;
@@ -836,6 +842,7 @@ const Kernels avx2_kernels = {
     .squared_differences_of_several = squared_differences_of_several,
     .differing_bits = differing_bits,
     .differing_bits_at = differing_bits_at,
+    .differing_bits_of_several = differing_bits_of_several,
     .float_squares = each<FloatSum<Square>>,
     .float_squares_at = each_at<FloatSum<Square>>,
     .float_absolutes = each<FloatSum<Absolute>>,

@@ -360,6 +360,55 @@ void differing_bits(const std::uint8_t* rows, std::size_t stride, std::size_t co
         distances[i] = lane_sum(differing(rows + i * stride, query, stride));
 }
 
+// Rows of exactly 32 bytes, eight of them and four queries a step: four counts of up to 256 share a
+// 64-bit lane.
+void differing_bits_32_of_four(const std::uint8_t* rows, std::size_t count,
+                               const std::uint8_t* queries, std::size_t pitch,
+                               std::uint32_t* distances) {
+    __m512i twice[4];
+    for (std::size_t q = 0; q < 4; ++q)
+        twice[q] = _mm512_broadcast_i64x4(
+            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(queries + 32 * q)));
+    const auto counts = [&](const std::uint8_t* two_rows) __attribute__((always_inline)) {
+        const __m512i rows_of_two = _mm512_loadu_si512(two_rows);
+        const auto differing = [&](std::size_t q) __attribute__((always_inline)) {
+            return _mm512_popcnt_epi64(_mm512_xor_si512(rows_of_two, twice[q]));
+        };
+        const __m512i low = _mm512_or_si512(differing(0), _mm512_slli_epi64(differing(1), 16));
+        const __m512i high = _mm512_or_si512(differing(2), _mm512_slli_epi64(differing(3), 16));
+        return _mm512_or_si512(low, _mm512_slli_epi64(high, 32));
+    };
+    // Sums of pairs of lanes: row a, b, a, b, then the next two rows; then in the order of rows.
+    const auto pairs = [](__m512i a, __m512i b) __attribute__((always_inline)) {
+        return _mm512_add_epi64(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+    };
+    const __m512i first = _mm512_setr_epi64(0, 4, 1, 5, 8, 12, 9, 13);
+    const __m512i second = _mm512_setr_epi64(2, 6, 3, 7, 10, 14, 11, 15);
+    for (std::size_t i = 0; i + 8 <= count; i += 8) {
+        const std::uint8_t* row = rows + 32 * i;
+        const __m512i ab = pairs(counts(row), counts(row + 64));
+        const __m512i cd = pairs(counts(row + 128), counts(row + 192));
+        __m512i sums = _mm512_add_epi64(_mm512_permutex2var_epi64(ab, first, cd),
+                                        _mm512_permutex2var_epi64(ab, second, cd));
+        for (std::size_t q = 0; q < 4; ++q, sums = _mm512_srli_epi64(sums, 16)) {
+            const __m512i one = _mm512_and_si512(sums, _mm512_set1_epi64(0xFFFF));
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(distances + q * pitch + i),
+                                _mm512_cvtepi64_epi32(one));
+        }
+    }
+    for (std::size_t q = 0; q < 4; ++q)
+        for (std::size_t i = count / 8 * 8; i < count; ++i)
+            distances[q * pitch + i] = lane_sum(differing(rows + 32 * i, queries + 32 * q, 32));
+}
+
+void differing_bits_of_several(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                               const std::uint8_t* queries, std::uint32_t* distances) {
+    for (std::size_t q = 0; stride == 32 && q < queries_at_once; q += 4)
+        differing_bits_32_of_four(rows, count, queries + 32 * q, count, distances + q * count);
+    for (std::size_t q = 0; stride != 32 && q < queries_at_once; ++q)
+        differing_bits(rows, stride, count, queries + q * stride, distances + q * count);
+}
+
 void differing_bits_at(const std::uint8_t* rows, std::size_t stride, const std::uint32_t* slots,
                        std::size_t count, const std::uint8_t* query, std::uint32_t* distances) {
     const std::size_t ahead = prefetch_distance(stride);
@@ -796,6 +845,7 @@ const Kernels avx512_kernels = {
     .squared_differences_of_several = squared_differences_of_several,
     .differing_bits = differing_bits,
     .differing_bits_at = differing_bits_at,
+    .differing_bits_of_several = differing_bits_of_several,
     .float_squares = each<FloatSum<Square>>,
     .float_squares_at = each_at<FloatSum<Square>>,
     .float_absolutes = each<FloatSum<Absolute>>,

@@ -118,6 +118,12 @@ void squared_differences_of_several(const std::uint8_t* rows, std::size_t stride
         each<squared_difference>(rows, stride, count, queries + q * stride, distances + q * count);
 }
 
+void differing_bits_of_several(const std::uint8_t* rows, std::size_t stride, std::size_t count,
+                               const std::uint8_t* queries, std::uint32_t* distances) {
+    for (std::size_t q = 0; q < queries_at_once; ++q)
+        each<differing>(rows, stride, count, queries + q * stride, distances + q * count);
+}
+
 std::size_t positions_below(const std::uint32_t* values, std::size_t count, std::uint32_t limit,
                             std::uint32_t* positions) {
     std::size_t kept = 0;
@@ -280,6 +286,7 @@ const Kernels scalar_kernels = {
     .squared_differences_of_several = squared_differences_of_several,
     .differing_bits = each<differing>,
     .differing_bits_at = each_at<differing>,
+    .differing_bits_of_several = differing_bits_of_several,
     .float_squares = each<float_sum<square_term<float>>>,
     .float_squares_at = each_at<float_sum<square_term<float>>>,
     .float_absolutes = each<float_sum<absolute_term<float>>>,

@@ -28,6 +28,12 @@ Kernels::Distances Kernels::* all_rows(Measure measure) {
     throw std::invalid_argument("unknown measure");
 }
 
+Kernels::Distances Kernels::* of_several(Measure measure) {
+    if (measure == Measure::squared_differences) return &Kernels::squared_differences_of_several;
+    if (measure == Measure::differing_bits) return &Kernels::differing_bits_of_several;
+    return nullptr;
+}
+
 Kernels::DistancesAt Kernels::* rows_at(Measure measure) {
     switch (measure) {
         case Measure::absolute_differences: return &Kernels::absolute_differences_at;
@@ -85,6 +91,7 @@ Verifier::Verifier(Rows rows, Measure measure, Values values)
       values_(values),
       margin_(margin_of(measure, rows.stride)),
       all_(all_rows(measure)),
+      several_(of_several(measure)),
       at_(rows_at(measure)) {
     const std::size_t used = measure == Measure::float_angles ? rows.width + 1 : rows.width;
     const std::size_t bytes = is_float(measure) ? used * sizeof(float) : used;

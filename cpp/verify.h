@@ -87,11 +87,12 @@ public:
         (kernels().*all_)(rows_.data + first * rows_.stride, rows_.stride, count, query.row,
                           distances);
     }
-    // Of queries_at_once queries, whose rows follow each other; for squares of bytes.
+    // Of queries_at_once queries, whose rows follow each other, where there is a kernel for it.
+    bool compares_several() const { return several_ != nullptr; }
     void distances_of_several(std::size_t first, std::size_t count, const Query& query,
                               std::uint32_t* distances) const {
-        kernels().squared_differences_of_several(rows_.data + first * rows_.stride, rows_.stride,
-                                                 count, query.row, distances);
+        (kernels().*several_)(rows_.data + first * rows_.stride, rows_.stride, count, query.row,
+                              distances);
     }
     void distances_at(const std::uint32_t* slots, std::size_t count, const Query& query,
                       std::uint32_t* distances) const {
@@ -121,6 +122,7 @@ private:
     Values values_;
     Margin margin_;
     Kernels::Distances Kernels::* all_;
+    Kernels::Distances Kernels::* several_;  // null where there is none
     Kernels::DistancesAt Kernels::* at_;
 };
 

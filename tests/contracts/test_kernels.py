@@ -86,7 +86,7 @@ def test_nearest_equals_the_integer_oracle_at_every_level(
     cpu_level: str, measure: Measure, bounding: bool, width: int, kind: str
 ) -> None:
     # Eight queries and more are compared together where there are no bounds.
-    queries = bytes_of(kind, (9 if measure == L2 else 3, width), seed=1)
+    queries = bytes_of(kind, (9 if measure in (L2, BITS) else 3, width), seed=1)
     for count in COUNTS:
         vectors = bytes_of(kind, (count, width), seed=count)
         scan = scan_of(measure, vectors, bounding=bounding)
