@@ -562,7 +562,8 @@ class Index:
         state = self._filled(threads)
         planner = _planner_of(state)
         if dry_run:
-            return planner.join_plan(radius, wanted, _PAIRS_TOGETHER)
+            others = None if other is None else len(other)
+            return planner.join_plan(radius, wanted, _PAIRS_TOGETHER, others)
         together = _PAIRS_TOGETHER if most is None else min(_PAIRS_TOGETHER, most + 1)
         if other is None:
             found = state.pairs(planner.pairs(radius, wanted, together, threads))

@@ -228,6 +228,9 @@ def test_a_dry_run_says_what_it_would_take() -> None:
     assert plan.candidates > 0
     assert "candidates" in str(plan)
     assert "MB" in str(plan)
+    across = index.pairs(31, other=index, dry_run=True)
+    assert across.tables == 0
+    assert across.seconds > 0
 
 
 def test_progress_is_told_and_stopping_cancels() -> None:

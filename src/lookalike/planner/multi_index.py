@@ -65,9 +65,11 @@ class MultiIndexPlanner(Planner):
         else:
             yield from super().pairs(radius, recall, most, threads)
 
-    def join_plan(self, radius: float, recall: float | None, most: int) -> JoinPlan:
-        if not self._joins(radius):
-            return super().join_plan(radius, recall, most)
+    def join_plan(
+        self, radius: float, recall: float | None, most: int, others: int | None = None
+    ) -> JoinPlan:
+        if others is not None or not self._joins(radius):
+            return super().join_plan(radius, recall, most, others)
         tables = [flips for flips in self._index.index.thresholds(int(radius)) if flips >= 0]
         _, rows = self._index.index.work(int(radius))
         candidates = rows * len(self._rows) / 2
@@ -79,6 +81,12 @@ class MultiIndexPlanner(Planner):
             seconds=candidates * _PER_JOINED_NS / 1e9,
             promise="every pair",
         )
+
+    def _search_within(self, radius: float, plan: Plan) -> tuple[float, float]:
+        if not self._index.looks_up(radius):
+            return super()._search_within(radius, plan)
+        rows = self._index.index.work(int(radius))[1]
+        return self._index.cost_ns(int(radius)) / 1e3, rows
 
     def _joins(self, radius: float) -> bool:
         """Whether pairs are found bucket by bucket, and not by a search for each item."""

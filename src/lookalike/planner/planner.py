@@ -230,19 +230,26 @@ class Planner:
             together = max(1, min(_JOINED, together * most // max(len(one), 1)))
             yield one[later], found.slots[later], found.distances[later], first / len(slots)
 
-    def join_plan(self, radius: float, recall: float | None, most: int) -> JoinPlan:
-        """What finding all pairs takes; see :meth:`pairs`."""
+    def join_plan(
+        self, radius: float, recall: float | None, most: int, others: int | None = None
+    ) -> JoinPlan:
+        """What finding all pairs takes, see :meth:`pairs`; or those with so many others."""
         plan = self.plan(recall)
-        each_us = self._exact_ns / 1e3 if plan.predicted_us is None else plan.predicted_us
-        compared = plan.parameters.get("candidates", self._members)
+        searches = self._members if others is None else others
+        each_us, compared = self._search_within(radius, plan)
         return JoinPlan(
             engine=plan.engine,
             tables=0,
-            candidates=float(self._members) * compared,
+            candidates=searches * compared,
             memory_bytes=_BYTES_PER_PAIR * most + _JOINED * self._rows.array.shape[1],
-            seconds=self._members * each_us / 1e6,
+            seconds=searches * each_us / 1e6,
             promise=plan.promise,
         )
+
+    def _search_within(self, radius: float, plan: Plan) -> tuple[float, float]:
+        """Microseconds of a search within a radius, and the rows that it compares."""
+        each_us = self._exact_ns / 1e3 if plan.predicted_us is None else plan.predicted_us
+        return each_us, float(plan.parameters.get("candidates", self._members))
 
     def plan(self, recall: float | None, k: int = PLANNED_K, threads: int = 1) -> Plan:
         """What a search does, and why."""
