@@ -42,6 +42,31 @@ std::vector<std::uint32_t> flips(unsigned bits, int from, int to) {
     return masks;
 }
 
+// Memory of each worker; that of the caller's thread is kept from call to call, because allocating
+// it would take as long as the search for one item.
+template <typename Scratch>
+class Workspace {
+public:
+    explicit Workspace(std::size_t threads) : others_(std::max<std::size_t>(threads, 1) - 1) {
+        kept().compared = 0;
+    }
+
+    Scratch& operator[](std::size_t worker) { return worker == 0 ? kept() : others_[worker - 1]; }
+    template <typename Use>
+    void each(Use use) {
+        use(kept());
+        for (const Scratch& other : others_) use(other);
+    }
+
+private:
+    static Scratch& kept() {
+        thread_local Scratch scratch;
+        return scratch;
+    }
+
+    std::vector<Scratch> others_;
+};
+
 double flip_count(unsigned bits, int from, int to) {
     double count = 0;
     for (int ones = std::max(from, 0); ones <= std::min(to, int(bits)); ++ones) {
@@ -186,7 +211,7 @@ void MultiIndex::within(const Items& items, std::size_t radius, Mask allowed, st
     hits.resize(items.count);
     const std::vector<Flips> looked =
         more_flips(Thresholds(substrings_.size(), -1), thresholds(radius));
-    std::vector<Scratch> scratch(std::max<std::size_t>(threads, 1));
+    Workspace<Scratch> scratch(threads);
     const std::size_t tasks = (items.count + queries_together - 1) / queries_together;
     run_tasks(tasks, threads, [&](std::size_t task, std::size_t worker) {
         Scratch& own = scratch[worker];
@@ -199,8 +224,7 @@ void MultiIndex::within(const Items& items, std::size_t radius, Mask allowed, st
             hits[q].assign(own.found.begin(), own.found.end());
         }
     });
-    for (const Scratch& own : scratch)
-        if (candidates) *candidates += own.compared;
+    if (candidates) scratch.each([&](const Scratch& own) { *candidates += own.compared; });
 }
 
 void MultiIndex::nearest(const Items& items, std::size_t k, std::size_t most_radius, Mask allowed,
@@ -220,7 +244,7 @@ void MultiIndex::nearest(const Items& items, std::size_t k, std::size_t most_rad
         before = enough;
     }
     const std::uint32_t limit = radii.empty() ? 0 : std::uint32_t(radii.back()) + 1;
-    std::vector<Scratch> scratch(std::max<std::size_t>(threads, 1));
+    Workspace<Scratch> scratch(threads);
     run_tasks(items.count, threads, [&](std::size_t q, std::size_t worker) {
         Scratch& own = scratch[worker];
         own.found.clear();
