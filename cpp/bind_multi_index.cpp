@@ -117,6 +117,33 @@ void bind_index(nb::module_& m) {
             "Offsets, slots and distances of every row within the radius, and how many rows were "
             "compared.")
         .def(
+            "within_one",
+            [](const MultiIndexOfArrays& self, nb::handle item, std::size_t radius,
+               const MaskArray& allowed) -> nb::object {
+                const Rows& rows = self.index->verifier().rows();
+                const std::optional<Items> one = plain_item(item, rows.width);
+                if (!one) return nb::none();
+                const Mask mask = mask_of(allowed, rows.count);
+                std::vector<Hit> hits;
+                try {
+                    nb::gil_scoped_release release;
+                    self.index->within_one(*one, radius, mask, hits);
+                } catch (const std::invalid_argument&) {
+                    return nb::none();
+                }
+                const nb::object ids = new_ids(hits.size()), distances = new_distances(hits.size());
+                for (std::size_t i = 0; i < hits.size(); ++i) {
+                    ids_of(ids)[i] = std::int64_t(hits[i].slot);
+                    distances_of(distances)[i] = hits[i].distance;
+                }
+                return nb::make_tuple(ids, distances);
+            },
+            "item"_a, "radius"_a, "allowed"_a = nb::none(),
+            nb::sig("def within_one(self, item: object, radius: int, allowed: "
+                    "NDArray[numpy.uint8] | None = None) -> tuple[NDArray[numpy.int64], "
+                    "NDArray[numpy.float64]] | None"),
+            "Slots and distances for one item; None when it is not a plain array.")
+        .def(
             "nearest",
             [](const MultiIndexOfArrays& self, const AnyArray& items, std::size_t k,
                std::size_t most_radius, std::size_t threads, const MaskArray& allowed) {

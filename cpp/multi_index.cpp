@@ -42,31 +42,6 @@ std::vector<std::uint32_t> flips(unsigned bits, int from, int to) {
     return masks;
 }
 
-// Memory of each worker; that of the caller's thread is kept from call to call, because allocating
-// it would take as long as the search for one item.
-template <typename Scratch>
-class Workspace {
-public:
-    explicit Workspace(std::size_t threads) : others_(std::max<std::size_t>(threads, 1) - 1) {
-        kept().compared = 0;
-    }
-
-    Scratch& operator[](std::size_t worker) { return worker == 0 ? kept() : others_[worker - 1]; }
-    template <typename Use>
-    void each(Use use) {
-        use(kept());
-        for (const Scratch& other : others_) use(other);
-    }
-
-private:
-    static Scratch& kept() {
-        thread_local Scratch scratch;
-        return scratch;
-    }
-
-    std::vector<Scratch> others_;
-};
-
 double flip_count(unsigned bits, int from, int to) {
     double count = 0;
     for (int ones = std::max(from, 0); ones <= std::min(to, int(bits)); ++ones) {
@@ -204,27 +179,49 @@ void MultiIndex::verify(const Query& query, std::uint32_t limit, Mask allowed,
                         scratch.found.end());
 }
 
+// Kept, because working it out takes as long as a search within a small radius.
+const std::vector<MultiIndex::Flips>& MultiIndex::flips_within(std::size_t radius) const {
+    const std::lock_guard lock(known_mutex_);
+    const auto known = known_.find(radius);
+    if (known != known_.end()) return known->second;
+    const Thresholds none(substrings_.size(), -1);
+    return known_.emplace(radius, more_flips(none, thresholds(radius))).first->second;
+}
+
+// Leaves what was found in the scratch.
+void MultiIndex::search(const Query& query, std::size_t radius, const std::vector<Flips>& looked,
+                        Mask allowed, Scratch& scratch) const {
+    scratch.found.clear();
+    for (std::size_t s = 0; s < substrings_.size(); ++s) look(s, looked[s], query.row, scratch);
+    verify(query, std::uint32_t(radius) + 1, allowed, scratch);
+}
+
+void MultiIndex::within_one(const Items& item, std::size_t radius, Mask allowed,
+                            std::vector<Hit>& hits) const {
+    thread_local Queries query;
+    thread_local Scratch scratch;
+    verifier_.prepare(item, query);
+    search(query[0], radius, flips_within(radius), allowed, scratch);
+    hits = scratch.found;
+}
+
 void MultiIndex::within(const Items& items, std::size_t radius, Mask allowed, std::size_t threads,
                         std::vector<std::vector<Hit>>& hits, std::uint64_t* candidates) const {
     Queries queries;
     verifier_.prepare(items, queries);
     hits.resize(items.count);
-    const std::vector<Flips> looked =
-        more_flips(Thresholds(substrings_.size(), -1), thresholds(radius));
-    Workspace<Scratch> scratch(threads);
+    const std::vector<Flips>& looked = flips_within(radius);
+    std::vector<Scratch> scratch(std::max<std::size_t>(threads, 1));
     const std::size_t tasks = (items.count + queries_together - 1) / queries_together;
     run_tasks(tasks, threads, [&](std::size_t task, std::size_t worker) {
-        Scratch& own = scratch[worker];
         const std::size_t end = std::min((task + 1) * queries_together, items.count);
         for (std::size_t q = task * queries_together; q < end; ++q) {
-            own.found.clear();
-            for (std::size_t s = 0; s < substrings_.size(); ++s)
-                look(s, looked[s], queries[q].row, own);
-            verify(queries[q], std::uint32_t(radius) + 1, allowed, own);
-            hits[q].assign(own.found.begin(), own.found.end());
+            search(queries[q], radius, looked, allowed, scratch[worker]);
+            hits[q] = scratch[worker].found;
         }
     });
-    if (candidates) scratch.each([&](const Scratch& own) { *candidates += own.compared; });
+    for (const Scratch& own : scratch)
+        if (candidates) *candidates += own.compared;
 }
 
 void MultiIndex::nearest(const Items& items, std::size_t k, std::size_t most_radius, Mask allowed,
@@ -244,7 +241,7 @@ void MultiIndex::nearest(const Items& items, std::size_t k, std::size_t most_rad
         before = enough;
     }
     const std::uint32_t limit = radii.empty() ? 0 : std::uint32_t(radii.back()) + 1;
-    Workspace<Scratch> scratch(threads);
+    std::vector<Scratch> scratch(std::max<std::size_t>(threads, 1));
     run_tasks(items.count, threads, [&](std::size_t q, std::size_t worker) {
         Scratch& own = scratch[worker];
         own.found.clear();

@@ -10,6 +10,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <mutex>
 #include <vector>
 
 #include "items.h"
@@ -66,6 +68,10 @@ public:
     void within(const Items& items, std::size_t radius, Mask allowed, std::size_t threads,
                 std::vector<std::vector<Hit>>& hits, std::uint64_t* candidates) const;
 
+    // The same for one item, for the least delay.
+    void within_one(const Items& item, std::size_t radius, Mask allowed,
+                    std::vector<Hit>& hits) const;
+
     // The k nearest rows of each item, when radii up to `most_radius` prove them: hits[q] is empty
     // where they do not.
     void nearest(const Items& items, std::size_t k, std::size_t most_radius, Mask allowed,
@@ -78,6 +84,9 @@ private:
     using Flips = std::vector<std::uint32_t>;  // of a key
 
     std::vector<Flips> more_flips(const Thresholds& before, const Thresholds& thresholds) const;
+    const std::vector<Flips>& flips_within(std::size_t radius) const;
+    void search(const Query& query, std::size_t radius, const std::vector<Flips>& looked,
+                Mask allowed, Scratch& scratch) const;
     void look(std::size_t substring, const Flips& flips, const std::uint8_t* row,
               Scratch& scratch) const;
     void verify(const Query& query, std::uint32_t limit, Mask allowed, Scratch& scratch) const;
@@ -86,6 +95,8 @@ private:
     std::vector<Substring> substrings_;
     std::vector<const std::uint32_t*> starts_, order_;  // of each substring
     std::vector<double> bucket_rows_;                   // in the bucket of a row, on average
+    mutable std::mutex known_mutex_;
+    mutable std::map<std::size_t, std::vector<Flips>> known_;  // what a radius looks up
 };
 
 // Fills starts and order as MultiIndex wants them.

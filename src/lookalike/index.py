@@ -471,6 +471,10 @@ class Index:
         state = self._filled(threads)
         planner = _planner_of(state)
         self._warn_of_drift(planner)
+        if where is None and state.is_ordered and state.is_plain(query):
+            near = planner.within_one(query, radius)
+            if near is not None:
+                return Ranges(state.members.ids_of(near[0]), near[1])
         items, count = self._items(state, query)
         if where is None:
             found = planner.within(items, radius, wanted, threads)

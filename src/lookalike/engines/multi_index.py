@@ -187,6 +187,14 @@ class MultiIndexEngine(Engine):
         found = self.index.within(items, math.floor(radius), threads, allowed)
         return Found(*found[:3])
 
+    def within_one(
+        self, item: Items, radius: float, allowed: Mask | None = None
+    ) -> tuple[Slots, Distances] | None:
+        """Slots and distances for one item, for the least delay; None where this saves nothing."""
+        if not self.looks_up(radius):
+            return None
+        return self.index.within_one(item, math.floor(radius), allowed)
+
     def candidates(
         self, items: Items, threads: int, allowed: Mask | None = None
     ) -> tuple[Slots, Slots]:

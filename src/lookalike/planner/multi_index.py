@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lookalike.costs import lookup_costs
-from lookalike.engines.engine import Distances, Engine, Mask, Slots
+from lookalike.engines.engine import Distances, Engine, Items, Mask, Slots
 from lookalike.engines.grown import GrownEngine
 from lookalike.engines.multi_index import MultiIndexEngine
 from lookalike.engines.rows import Rows
@@ -57,6 +57,11 @@ class MultiIndexPlanner(Planner):
     def engine(self, k: int, recall: float | None, threads: int = 1) -> Engine:
         late = len(self._rows) > self._index.count
         return GrownEngine(self._index, self._index.count, self._rows) if late else self._index
+
+    def within_one(self, item: Items, radius: float) -> tuple[Slots, Distances] | None:
+        if len(self._rows) > self._index.count:
+            return None
+        return self._index.within_one(item, radius, self._present)
 
     def pairs(
         self, radius: float, recall: float | None, most: int, threads: int

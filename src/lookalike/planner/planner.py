@@ -192,6 +192,10 @@ class Planner:
         """The engine for a search of k neighbours that promises this recall."""
         return self.exact
 
+    def within_one(self, item: Items, radius: float) -> tuple[Slots, Distances] | None:
+        """The rows within a radius of one item that the core can read; None where that is no faster."""
+        return None
+
     def within(self, items: Items, radius: float, recall: float | None, threads: int) -> Found:
         """All rows within a radius, each found with the promised recall."""
         return self.engine(1, recall, threads).within(items, radius, threads, self._present)
