@@ -264,6 +264,9 @@ class MultiIndex:
         Offsets, slots and distances of every row within the radius, and how many rows were compared.
         """
 
+    def within_one(self, item: object, radius: int, allowed: NDArray[numpy.uint8] | None = None) -> tuple[NDArray[numpy.int64], NDArray[numpy.float64]] | None:
+        """Slots and distances for one item; None when it is not a plain array."""
+
     def nearest(self, items: NDArray, k: int, most_radius: int, threads: int, allowed: NDArray[numpy.uint8] | None = None) -> tuple[NDArray[numpy.int64], NDArray[numpy.int64], NDArray[numpy.float64]]:
         """
         Offsets, slots and distances of the k nearest rows of each item; none where radii up to the largest do not prove them.

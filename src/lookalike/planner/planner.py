@@ -193,7 +193,7 @@ class Planner:
         return self.exact
 
     def within_one(self, item: Items, radius: float) -> tuple[Slots, Distances] | None:
-        """The rows within a radius of one item that the core can read; None where that is no faster."""
+        """The rows within a radius of one item; None where :meth:`within` is as fast."""
         return None
 
     def within(self, items: Items, radius: float, recall: float | None, threads: int) -> Found:
