@@ -36,7 +36,9 @@ def test_a_known_seed_can_be_aimed_at_and_an_unknown_one_can_not() -> None:
     assert len(known.candidates(items[0])) == 2000
     unknown = Index("hamming", bits=BITS, tables=TABLES, seed=None)
     unknown.add(items)
-    assert len(unknown.candidates(items[0])) < 200
+    # Half of them only if 11 of a table's 12 functions look where all agree, at 72 of 256 places
+    # at the most: a chance of one in 20,000.
+    assert len(unknown.candidates(items[0])) < 1000
 
 
 def test_crafted_items_are_still_answered_exactly() -> None:

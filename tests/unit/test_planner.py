@@ -102,10 +102,14 @@ def test_what_was_added_later_is_planned_for(large: Index) -> None:
     assert index.search(more[0], k=1).ids.tolist() == added.tolist()
 
 
-def test_packed_bits_are_searched_exactly() -> None:
-    index = Index("hamming")
-    index.add(np.random.default_rng(0).integers(0, 256, (5000, 32), np.uint8))
-    assert index.plan.engine == "exact"
+def test_packed_bits_are_searched_exactly_and_looked_up_when_they_are_many() -> None:
+    codes = np.random.default_rng(0).integers(0, 256, (5000, 32), np.uint8)
+    for count, engine in ((1000, "exact"), (5000, "multi_index")):
+        index = Index("hamming")
+        index.add(codes[:count])
+        assert index.plan.engine == engine
+        assert index.plan.predicted_recall == 1.0
+        assert "recall 1" in str(index.plan)
 
 
 def test_a_radius_finds_what_exact_search_finds_within_the_promise(large: Index) -> None:
