@@ -31,6 +31,7 @@ _ROWS_PER_BUCKET_LOG2 = 4  # 16 rows in a bucket, where bits are independent
 _FEWEST_BITS, _MOST_BITS = 4, 20  # of a substring, before they are made even
 _LONGEST = 24
 _SAMPLE = 4096  # rows on which orders of bits are compared
+_SPREAD = 1 << 16  # rows, evenly apart, that these are drawn from
 _BETTER = 0.8  # of the load of plain substrings, that another order must come down to
 _JOINED = 1 << 17  # rows whose pairs are found in one call
 _TRIED_SHARE = 0.1  # of exact search, that proving the k nearest by radii may cost
@@ -270,13 +271,16 @@ def _balanced(rows: Rows, bits: int, seed: int) -> list[list[int]]:
     plain = _cut(np.arange(bits), count)
     if count == 1 or len(rows) < 2:
         return plain
-    sample = shuffled(len(rows), _SAMPLE, seed=seed, purpose=Purpose.CELLS, stream=2)
+    apart = max(1, len(rows) // _SPREAD)  # shuffling all would take as long as sorting a substring
+    sample = apart * shuffled(
+        min(len(rows), _SPREAD), _SAMPLE, seed=seed, purpose=Purpose.CELLS, stream=2
+    )
     values = np.unpackbits(rows.array[np.sort(sample)], axis=1)
-    apart = [list(range(first, bits, count)) for first in range(count)]
+    strided = [list(range(first, bits, count)) for first in range(count)]
     mixed = _cut(shuffled(bits, bits, seed=seed, purpose=Purpose.CELLS, stream=3), count)
-    loads = [_load(values, places) for places in (plain, apart, mixed)]
+    loads = [_load(values, places) for places in (plain, strided, mixed)]
     best = int(np.argmin(loads))
-    return (plain, apart, mixed)[best] if loads[best] < _BETTER * loads[0] else plain
+    return (plain, strided, mixed)[best] if loads[best] < _BETTER * loads[0] else plain
 
 
 def _cut(order: npt.NDArray[np.int64], count: int) -> list[list[int]]:
