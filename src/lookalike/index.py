@@ -61,7 +61,7 @@ class Index:
         What a recall is. "calibrated": the mean over queries like the items, measured on them;
         learned from the data, and fast. "guaranteed": the probability with which each true
         neighbour of any query is found, over the draw of the hash functions; nothing is learned,
-        and searches take 7 to 30 times as long.
+        and searches take 7 to 40 times as long.
     bits, tables : int, optional
         k bits x m tables: classic LSH with the parameters of your choice. Both or neither. A
         "bit" is one hash function of the family.
