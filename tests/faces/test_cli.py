@@ -333,8 +333,10 @@ def on_a_terminal(
 ) -> tuple[int, bytes]:
     """Run with all streams on a pseudo terminal; interrupt once some text was seen."""
     ours, theirs = pty.openpty()
+    # A shell without job control has what it starts in the background ignore interrupts.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     process = subprocess.Popen(
-        [*COMMAND, *arguments],
+        [*COMMAND[:2], heed + COMMAND[2], *arguments],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
