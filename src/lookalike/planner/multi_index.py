@@ -11,11 +11,10 @@ from lookalike.engines.multi_index import MultiIndexEngine
 from lookalike.engines.rows import Rows
 from lookalike.metrics import Metric
 from lookalike.pairs import JoinPlan
-from lookalike.planner.planner import PLANNED_K, Plan, Planner, are_many
+from lookalike.planner.planner import BYTES_PER_PAIR, PLANNED_K, Plan, Planner, are_many
 
 __all__ = ["MultiIndexPlanner"]
 
-_BYTES_PER_PAIR = 48  # while pairs are collected and handed over
 _PER_JOINED_NS = 1.6  # of a pair that is compared, read in a stream
 _PER_COPIED_NS = 45.0  # of a row that is copied in the order of a substring
 _USUAL_SHARE = 8  # a plan is printed for a radius just below this part of the bits
@@ -83,7 +82,7 @@ class MultiIndexPlanner(Planner):
             engine="multi_index",
             tables=len(tables),
             candidates=candidates,
-            memory_bytes=_BYTES_PER_PAIR * most + len(self._rows) * (self._rows.array.shape[1] + 8),
+            memory_bytes=BYTES_PER_PAIR * most + len(self._rows) * (self._rows.array.shape[1] + 8),
             seconds=(candidates * _PER_JOINED_NS + len(tables) * len(self._rows) * _PER_COPIED_NS)
             / 1e9,
             promise="every pair",

@@ -23,12 +23,12 @@ from lookalike.metrics import Metric
 from lookalike.pairs import JoinPlan
 from lookalike.results import Fate
 
-__all__ = ["PLANNED_K", "Plan", "Planner", "are_many"]
+__all__ = ["BYTES_PER_PAIR", "PLANNED_K", "Plan", "Planner", "are_many"]
 
 PLANNED_K = 10  # what a plan is printed for
 _FEW_LATE, _LATE_SHARE = 1024, 8  # rows compared beside an engine: so many, or this part
 _REBUILT_GROWTH = 2  # when there are so many times as many members, all is planned again
-_BYTES_PER_PAIR = 48  # while pairs are collected and handed over
+BYTES_PER_PAIR = 48  # while pairs are collected and handed over
 _JOINED = 4096  # rows that are searched for at a time when pairs are wanted
 _DRIFT = 2.0  # searches that cost so many times as much as they should call for a rebuild
 
@@ -245,7 +245,7 @@ class Planner:
             engine=plan.engine,
             tables=0,
             candidates=searches * compared,
-            memory_bytes=_BYTES_PER_PAIR * most + _JOINED * self._rows.array.shape[1],
+            memory_bytes=BYTES_PER_PAIR * most + _JOINED * self._rows.array.shape[1],
             seconds=searches * each_us / 1e6,
             promise=plan.promise,
         )
