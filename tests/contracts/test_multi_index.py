@@ -203,6 +203,19 @@ def test_pairs_of_other_metrics_are_found_by_searches(metric: str, digits: Bytes
     assert pairs.done == 1.0
 
 
+def test_explaining_tells_of_look_ups_only_where_there_are_any() -> None:
+    codes = codes_of("uniform", 5000, 256)
+    codes[1:12] = codes[0]
+    rows = rows_of(codes)
+    looks = MultiIndexEngine(rows, 256, LookupCosts(1e5, 1.0, 1.0), seed=0)
+    (alone,) = looks.trace(codes[0], 5)
+    assert "look up" in alone.does
+    assert 12 <= alone.left < 5000
+    assert [step.name for step in looks.trace(codes[100], 5)] == ["hash", "verify"]
+    (compared,) = MultiIndexEngine(rows, 256, LookupCosts(0.0, 1.0, 1.0), seed=0).trace(codes[0], 5)
+    assert compared.does == "compare every row, keep the k nearest"
+
+
 def test_pairs_across_two_indexes() -> None:
     codes = codes_of("clustered", 6000, 256)
     index, other = Index("hamming"), Index("hamming")

@@ -205,14 +205,18 @@ class MultiIndexEngine(Engine):
         return None
 
     def trace(self, item: Items, k: int, allowed: Mask | None = None) -> tuple[Step, ...]:
-        start = perf_counter_ns()
         most = self._provable
-        offsets, compared = np.zeros(2, np.int64), 0
-        if most >= 0:
-            offsets, _, _ = self.index.nearest(item.reshape(1, -1), k, most, 1, allowed)
+        if most < 0:
+            return self._exact.trace(item, k, allowed)
+        one = item.reshape(1, -1)
+        start = perf_counter_ns()
+        offsets, _, distances = self.index.nearest(one, k, most, 1, allowed)
         looked_up = perf_counter_ns()
-        if most >= 0:  # counted apart, so that the time is that of a search
-            compared = int(self.index.within(item.reshape(1, -1), most, 1, allowed)[3])
+        # The radius at which the search stopped; what it compared is counted apart, and not timed.
+        if offsets[1] == k:
+            step = len(self.substrings.places)
+            most = int(distances[-1]) // step * step + step - 1
+        compared = min(self.index.within(one, most, 1, allowed)[3], self.count)
         steps = [
             Step(
                 "hash",
