@@ -22,12 +22,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lookalike import Index
+from lookalike import Index, native
 from lookalike.pairs import PairChunk
 
 WIDTH, CLUSTER, MOST_FLIPS = 256, 10, 40
 COUNT, QUERIES, QUERY_FLIPS, K = 1_000_000, 1000, 31, 10
 RADII = (15, 31)
+EDGES, EDGES_AT_ONCE = 100_000_000, 1_000_000
 SIZES = (100_000, 1_000_000, 10_000_000)
 FAISS_MULTI = ((16, 16), (11, 23))  # tables, bits of each
 PICTURE = Path(__file__).parents[1] / "docs" / "figures" / "hamming.png"
@@ -147,22 +148,21 @@ def print_searches(codes: Bytes, queries: Bytes, rounds: int) -> dict[str, list[
             ("lookalike", partial(within_one, index, radius, queries), QUERIES, "one query a call"),
             ("lookalike, batch", partial(index.within, queries, radius), QUERIES, ""),
         ]
-        few = queries[:100]
         ask = partial(flat_range, flat, radius)
-        programs.append(("faiss BinaryFlat", partial(one_by_one, ask, few), len(few), ""))
+        programs.append(("faiss BinaryFlat", partial(one_by_one, ask, queries), QUERIES, ""))
         for (name, tables), built in multi.items():
             built.nflip = radius // tables
             count = matches(built, queries, radius)
             assert count == truth, f"{name} is not exact"
             ask = partial(flat_range, built, radius)
             programs.append(
-                (name, partial(one_by_one, ask, few), len(few), f"{built.nflip} flips: exact")
+                (name, partial(one_by_one, ask, queries), QUERIES, f"{built.nflip} flips: exact")
             )
         hashed = faiss_hash(codes)
         share = matches(hashed, queries, radius) / truth
         ask = partial(flat_range, hashed, radius)
         programs.append(
-            ("faiss BinaryHash", partial(one_by_one, ask, few), len(few), f"finds {share:.2f}")
+            ("faiss BinaryHash", partial(one_by_one, ask, queries), QUERIES, f"finds {share:.2f}")
         )
         title = f"Every match within {radius} bits"
         found[title] = harness.in_turns(programs, rounds=rounds)
@@ -265,20 +265,48 @@ def grown(count: int) -> dict[str, float]:
     for radius in (7, 15):
         found, seconds = timed(partial(count_pairs, index, radius))
         row[f"join_{radius}_s"], row[f"pairs_{radius}"] = seconds, found
-    status = Path("/proc/self/status").read_text()  # ru_maxrss would be the parent's
-    row["peak_mb"] = int(status.split("VmHWM:")[1].split()[0]) / 1024
+    row["peak_mb"] = peak_mb()
     return row
 
 
+def peak_mb() -> float:
+    status = Path("/proc/self/status").read_text()  # ru_maxrss would be the parent's
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def in_own_process(*options: str) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, __file__, *options], check=True, capture_output=True, text=True
+    )
+    row: dict[str, float] = json.loads(done.stdout)
+    print(row, file=sys.stderr, flush=True)
+    return row
+
+
+def components_of(edges: int) -> dict[str, float]:
+    """Connect as many items as edges by random edges, which never are in memory all at once."""
+    random = np.random.default_rng(0)
+    start_mb = peak_mb()
+    components = native.Components(edges)
+    seconds = 0.0
+    for _ in range(edges // EDGES_AT_ONCE):
+        ends = random.integers(0, edges, (2, EDGES_AT_ONCE))
+        seconds += timed(partial(components.join, *ends))[1]
+    roots, last = timed(components.roots)
+    count = int((roots == np.arange(edges, dtype=np.uint32)).sum())
+    return {"seconds": seconds + last, "components": count, "mb": peak_mb() - start_mb}
+
+
+def print_components() -> None:
+    row = in_own_process("--components")
+    print(
+        f"\nComponents of {EDGES:,} random edges over {EDGES:,} items: {row['seconds']:.0f} s, "
+        f"{row['mb']:,.0f} MB, {row['components']:,} components."
+    )
+
+
 def print_growth() -> None:
-    rows = []
-    for count in SIZES:
-        done = subprocess.run(
-            [sys.executable, __file__, "--one", str(count)],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
-        rows.append(json.loads(done.stdout))
-        print(rows[-1], file=sys.stderr, flush=True)
+    rows = [in_own_process("--one", str(count)) for count in SIZES]
     print("\n### Growth\n")
     print(
         "| codes | build, s | within 15, us | within 31, us | all pairs within 7, s | within 15, s "
@@ -329,15 +357,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--one", type=int, help="measure growth at this size, print JSON")
+    parser.add_argument("--components", action="store_true", help="only those, print JSON")
     options = parser.parse_args()
     harness.pin_to_one_core()
     if options.one:
         print(json.dumps(grown(options.one)))
         return
+    if options.components:
+        print(json.dumps(components_of(EDGES)))
+        return
     print(f"\n## Packed bits: {COUNT:,} x {WIDTH}\n\n{harness.machine()}.")
     codes = codes_of(COUNT)
     print_searches(codes, queries_of(codes), options.rounds)
     print_joins(codes)
+    print_components()
     print_growth()
 
 
