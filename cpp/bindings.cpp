@@ -5,6 +5,7 @@
 #include <numpy/arrayobject.h>
 
 #include "dispatch.h"
+#include "mapping.h"
 
 namespace lookalike {
 
@@ -77,6 +78,18 @@ NB_MODULE(_core, m) {
     m.def("compiled_levels", &compiled_levels, "Levels in this build, by rank.");
     m.def("usable_levels", &usable_levels, "Levels that this processor can run, by rank.");
     m.def("force_level", &force_level, "name"_a, "Use the level of this name from now on.");
+    m.def(
+        "map_file",
+        [](int file, std::size_t length, std::size_t capacity) {
+            require(0 < capacity && length <= capacity, "a file must fit its room");
+            auto mapping = std::make_unique<Mapping>(file, length, capacity);
+            std::uint8_t* data = mapping->data();
+            nb::capsule owner(mapping.release(),
+                              [](void* p) noexcept { delete static_cast<Mapping*>(p); });
+            return Array<std::uint8_t>(data, {capacity}, owner);
+        },
+        "file"_a, "length"_a, "capacity"_a,
+        "The bytes of a file and zeros up to a capacity; what is written there stays in memory.");
     bind_exact(m);
     bind_tables(m);
     bind_prefixes(m);

@@ -20,6 +20,11 @@ def usable_levels() -> list[str]:
 def force_level(name: str) -> None:
     """Use the level of this name from now on."""
 
+def map_file(file: int, length: int, capacity: int) -> Annotated[NDArray[numpy.uint8], dict(shape=(None,))]:
+    """
+    The bytes of a file and zeros up to a capacity; what is written there stays in memory.
+    """
+
 class Measure(enum.Enum):
     absolute_differences = 0
 

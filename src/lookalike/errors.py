@@ -7,7 +7,13 @@
     ├── NotSupported       (NotImplementedError)  the combination asked for does not exist
     ├── MissingExtra       (ImportError)          an optional dependency is not installed
     ├── UnreadableFile     (OSError)              a file is missing, damaged or unsafe to read
-    └── WouldOverwrite     (FileExistsError)      files are in the way, nothing was written
+    │   ├── CorruptStore                          files of an index are not what was written
+    │   └── NewerFormat                           a later version wrote the index
+    ├── WouldOverwrite     (FileExistsError)      files are in the way, nothing was written
+    ├── NotWritten         (OSError)              the disk refused; what was there is untouched
+    ├── Locked             (BlockingIOError)      another process is changing the index
+    ├── ReadOnly           (PermissionError)      an index that was opened to be read
+    └── Cancelled                                 a progress callback returned False
 
 and every warning::
 
@@ -19,11 +25,17 @@ A message has four parts: what was asked, what was expected, what came, what to 
 from __future__ import annotations
 
 __all__ = [
+    "Cancelled",
+    "CorruptStore",
     "Drifted",
     "InvalidInput",
+    "Locked",
     "LookalikeError",
     "MissingExtra",
+    "NewerFormat",
     "NotSupported",
+    "NotWritten",
+    "ReadOnly",
     "UnreadableFile",
     "WouldOverwrite",
 ]
@@ -55,8 +67,47 @@ class UnreadableFile(LookalikeError, OSError):
     """A file is missing, damaged, or would execute code when read."""
 
 
+class CorruptStore(UnreadableFile):
+    """Files of an index are not what was written, or contradict each other.
+
+    Parameters
+    ----------
+    what : str
+        The index, file or value.
+    why : str
+        What is wrong with it.
+    """
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(
+            f"{what} must be as it was written; {why}. Copy the index again, or see what is lost "
+            "with: lookalike repair"
+        )
+        self.what, self.why = what, why
+
+
+class NewerFormat(UnreadableFile):
+    """A later version of lookalike wrote the index."""
+
+
 class WouldOverwrite(LookalikeError, FileExistsError):
     """Files are in the way; nothing was written."""
+
+
+class NotWritten(LookalikeError, OSError):
+    """The disk refused a change of an index, which is as it was before."""
+
+
+class Locked(LookalikeError, BlockingIOError):
+    """Another process is changing the index; the message names it."""
+
+
+class ReadOnly(LookalikeError, PermissionError):
+    """The index was opened to be read, or was closed."""
+
+
+class Cancelled(LookalikeError):
+    """A progress callback returned False; nothing has changed."""
 
 
 class Drifted(UserWarning):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from lookalike import arrays
+from lookalike.archive import Archive, index_facts
 from lookalike.engines.engine import Engine
 from lookalike.engines.rows import Rows
-from lookalike.errors import Drifted, InvalidInput, NotSupported
+from lookalike.errors import Drifted, InvalidInput, NotSupported, ReadOnly
 from lookalike.layout import Layout
 from lookalike.members import (
     Ids,
@@ -34,6 +37,7 @@ from lookalike.results import Explanation, Neighbors, Ranges
 from lookalike.seeds import Purpose, shuffled
 from lookalike.settings import Settings, checked_recall
 from lookalike.snapshot import Snapshot
+from lookalike.store.folder import Folder, Progress, folder_for
 
 __all__ = ["Index"]
 
@@ -130,10 +134,210 @@ class Index:
             width_bits=width_bits,
             seed=seed,
         )
+        self._begin()
+
+    def _begin(self) -> None:
+        """Empty, and in memory alone."""
         self.width_bits = self._settings.width_bits
         self._state: Snapshot | None = None  # from the first batch on; replaced, never changed
         self._changing = threading.RLock()
         self._warned = False
+        self._archive: Archive | None = None  # where the index is on a disk
+
+    # ---- on disk
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        mode: Literal["r", "r+"] = "r",
+        *,
+        verify: Literal["header", "full"] = "header",
+        map: bool = True,
+        progress: Progress | None = None,
+    ) -> Index:
+        """Open an index that :meth:`save` has written.
+
+        Parameters
+        ----------
+        path : path
+            Of its folder.
+        mode : {"r", "r+"}
+            "r" to search: any number of processes may, also while one changes it; each sees the
+            state that it opened, until :meth:`refresh`. "r+" to change it as well: one process at
+            a time. What ``add`` and ``remove`` have returned from is then on the disk for good.
+        verify : {"header", "full"}
+            "header" checks lengths, headers and 64 KiB at both ends of each file, which finds what
+            was cut off, swapped or left half written, and no flipped bit between. "full" reads
+            and checks every byte.
+        map : bool
+            Leave the files on the disk, and read what searches need: an index may be larger than
+            the memory, and processes share what is read. False reads all into memory, and is
+            then safe from whoever truncates a file that is in use, which kills a process that
+            maps it. lookalike itself never writes to a file again.
+        progress : callable, optional
+            Called with the bytes that were checked and how many there are; False cancels.
+
+        Raises
+        ------
+        UnreadableFile
+            When there is no index; ``CorruptStore`` when it is damaged, ``NewerFormat`` when a
+            later version wrote it.
+        Locked
+            For "r+", when another process has it.
+
+        Examples
+        --------
+        >>> import numpy, lookalike, tempfile
+        >>> path = tempfile.mkdtemp() + "/digits.index"
+        >>> index = lookalike.Index("l1")
+        >>> ids = index.add(numpy.eye(8, dtype=numpy.uint8))
+        >>> index.save(path)
+        >>> lookalike.Index.open(path)
+        <Index l1, 8 items of shape (8,), engine exact>
+        """
+        if mode not in ("r", "r+") or verify not in ("header", "full"):
+            raise InvalidInput(
+                "open must be given mode 'r' or 'r+' and verify 'header' or 'full'; got "
+                f"{mode!r} and {verify!r}. 'r' is for searching, 'r+' for changes too."
+            )
+        archive = Archive(Folder(Path(path), writing=mode == "r+"), mapped=map)
+        index = cls.__new__(cls)
+        try:
+            index._settings = archive.settings
+            index._metric = metric_named(index._settings.metric)
+            index._begin()
+            index._archive = archive
+            index._take_up(archive.load(whole=verify == "full", progress=progress))
+        except BaseException:
+            archive.folder.close()
+            raise
+        return index
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        replace: bool = False,
+        progress: Progress | None = None,
+        threads: int = 1,
+    ) -> None:
+        """Write the index to a folder, planned and ready to be searched.
+
+        Parameters
+        ----------
+        path : path
+            Of a folder that is not there yet, or empty.
+        replace : bool
+            Put it in the place of the index that is there: at once, or not at all. Whoever has
+            opened that one goes on with it.
+        progress : callable, optional
+            Called with the bytes that were written and how many there are; False cancels.
+        threads : int
+            To plan with, if that was not done yet.
+
+        Raises
+        ------
+        WouldOverwrite
+            When something is there.
+        NotWritten
+            When the disk refuses; what was there is untouched.
+        """
+        threads = _threads(threads)
+        with self._changing:
+            archive = Archive(folder_for(Path(path), replace=replace), mapped=False)
+            try:
+                state = self._state
+                if state is None:
+                    archive.folder.commit(index_facts(self._settings, None), ())
+                    return
+                if len(state.members):
+                    state = self._filled(threads)
+                archive.commit(
+                    self._settings, state, whole=True, planned=lambda own: own, progress=progress
+                )
+            finally:
+                archive.folder.close()
+
+    def refresh(self) -> bool:
+        """Go on to the newest state on the disk.
+
+        Returns
+        -------
+        bool
+            Whether there was a newer one. Always False for an index in memory, and for the one
+            that makes the changes.
+
+        Raises
+        ------
+        CorruptStore
+            When the newest state is damaged. The index stays at the one it has.
+        """
+        archive = self._archive
+        if archive is None:
+            return False
+        with self._changing:
+            generation = archive.folder.manifest.generation
+            if archive.folder.read_manifest().generation == generation:
+                return False
+            newer = Archive(archive.folder.newest(), mapped=archive.mapped)
+            self._take_up(newer.load())
+            self._archive = newer
+            return True
+
+    def compact(self, *, progress: Progress | None = None, threads: int = 1) -> None:
+        """Write an index on a disk anew, as one segment without what was removed.
+
+        It is then as if built from its members: planned and calibrated for them.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called with the bytes that were written and how many there are; False cancels.
+        threads : int
+
+        Raises
+        ------
+        ReadOnly
+            When it was not opened with mode "r+".
+        NotWritten
+            When the disk refuses; it is as it was.
+        """
+        threads = _threads(threads)
+        with self._changing:
+            self._check_changeable()
+            if self._archive is None:
+                raise ReadOnly(
+                    "compact must be given an index on a disk; this one is in memory. Call "
+                    "rebuild(), or save() it first."
+                )
+            if self._state is not None:
+                self._rebuild(self._state, threads, planned=True, progress=progress)
+
+    def close(self) -> None:
+        """Let others change the index on the disk. This one can still be searched."""
+        if self._archive is not None:
+            self._archive.folder.close()
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _take_up(self, state: Snapshot | None) -> None:
+        """Go on with a state that was loaded."""
+        self._state = state
+        self._warned = False
+        self.width_bits = self._settings.width_bits if state is None else state.width_bits
+
+    def _check_changeable(self) -> None:
+        archive = self._archive
+        if archive is not None and not archive.folder.is_writing:
+            raise ReadOnly(
+                f"{archive.folder.path} must be open for changes; it was opened to be read, was "
+                'closed, or belongs to the parent of this process. Open it with mode "r+".'
+            )
 
     # ---- what is stored
 
@@ -150,7 +354,11 @@ class Index:
         state = self._state
         shape = "" if state is None else f" of shape {state.item_shape}"
         planned = state is not None and state.planner is not None
-        engine = f"engine {self.plan.engine}" if planned else "not planned yet"
+        engine = "not planned yet"
+        if planned:
+            engine = f"engine {self.plan.engine}"
+        elif state is not None and state.plan is not None:
+            engine = f"engine {state.plan.engine}"
         return f"<Index {self.metric}, {len(self):,} items{shape}, {engine}>"
 
     @property
@@ -232,6 +440,7 @@ class Index:
         """
         array, threads = arrays.as_array(items, "items"), _threads(threads)
         with self._changing:
+            self._check_changeable()
             layout = self._layout_for(array)
             count = layout.count(array, "items")
             if count is None:
@@ -271,6 +480,7 @@ class Index:
         """
         threads = _threads(threads)
         with self._changing:
+            self._check_changeable()
             slots = np.unique(rows_of_known(self._members, ids, "ids"))
             state = self._state
             if state is not None and len(slots):
@@ -289,23 +499,33 @@ class Index:
         """
         threads = _threads(threads)
         with self._changing:
+            self._check_changeable()
             state = self._state
             if state is not None:
-                self._rebuild(state, threads, planned=state.planner is not None)
+                planned = state.planner is not None or state.plan is not None
+                self._rebuild(state, threads, planned=planned)
 
     def _change(self, layout: Layout, rows: Rows, members: Members, threads: int) -> None:
         """Publish another state, with a plan that follows when there was one."""
         old = self._state
         state = Snapshot(layout, rows, members)
-        same_rows = old is not None and layout.measure == old.layout.measure
-        if old is not None and old.planner is not None and same_rows and len(members):
-            state.planner = old.planner.changed(state.rows, members.present, threads)
-            if state.planner.outgrown:
-                self._rebuild(state, threads, planned=True)
-                return
+        if old is not None and layout.measure == old.layout.measure and len(members):
+            state.plan = old.plan
+            if old.planner is not None:
+                state.planner = old.planner.changed(state.rows, members.present, threads)
+                if state.planner.outgrown:
+                    self._rebuild(state, threads, planned=True)
+                    return
         self._publish(state, threads)
 
-    def _rebuild(self, state: Snapshot, threads: int, *, planned: bool) -> Snapshot:
+    def _rebuild(
+        self,
+        state: Snapshot,
+        threads: int,
+        *,
+        planned: bool,
+        progress: Progress | None = None,
+    ) -> Snapshot:
         """Publish a state of the same members, planned from them alone."""
         members = state.members
         rows = state.store if members.present is None else state.store.taken(members.slots)
@@ -313,15 +533,24 @@ class Index:
         if planned and len(members):
             state.planner = self._built(state, threads)
         self._warned = False
-        self._publish(state, threads)
-        return state
+        return self._publish(state, threads, progress=progress)
 
-    def _publish(self, state: Snapshot, threads: int) -> None:
+    def _publish(
+        self,
+        state: Snapshot,
+        threads: int,
+        *,
+        whole: bool = False,
+        progress: Progress | None = None,
+    ) -> Snapshot:
         """Let searches see a state, with the engines that were in use.
 
-        Nothing of a change lasts before its last line, so that Ctrl-C leaves the old state.
+        Nothing of a change lasts before its last line, so that Ctrl-C leaves the old state; nor
+        before the commit, where the index is on a disk.
         """
         old = self._state
+        if self._archive is not None:
+            state = self._committed(self._archive, state, threads, whole, progress)
         # After drift, the next search has to come by where the warning is.
         warned = self._warned or state.planner is None or not state.planner.has_drifted
         if old is not None and state.planner is not None and warned:
@@ -330,6 +559,42 @@ class Index:
                 state.engines[k, recall] = state.planner.engine(k, wanted, threads)
         self.width_bits = state.layout.width_bits
         self._state = state
+        return state
+
+    def _committed(
+        self,
+        archive: Archive,
+        state: Snapshot,
+        threads: int,
+        whole: bool,
+        progress: Progress | None,
+    ) -> Snapshot:
+        """The same state, on the disk for good."""
+        planned = state.planner is not None
+        generation = archive.folder.manifest.generation
+        try:
+            state = archive.commit(
+                self._settings,
+                state,
+                whole=whole,
+                planned=lambda own: self._with_planner(own, threads),
+                progress=progress,
+            )
+        except BaseException:
+            if archive.folder.read_manifest().generation != generation:
+                # Interrupted after the commit: what is on the disk is what holds.
+                archive.folder.manifest = archive.folder.read_manifest()
+                self._take_up(archive.load())
+            raise
+        if planned:
+            state = self._with_planner(state, threads)
+        return state
+
+    def _with_planner(self, state: Snapshot, threads: int) -> Snapshot:
+        """A state whose plan is on the disk, with the planner that was stored."""
+        if state.planner is None and state.plan is not None and len(state.members):
+            state.planner = state.plan.planner(state.rows, state.present, threads)
+        return state
 
     def vectors(self, ids: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return stored items.
@@ -752,6 +1017,7 @@ class Index:
         """
         threads = _threads(threads)
         with self._changing:
+            self._check_changeable()
             state = self._filled()
             planner = _planner_of(state)
             items = self._batch(state, queries, "queries")
@@ -766,7 +1032,8 @@ class Index:
                     "queries must be some hundreds of your own; got none. Pass a batch."
                 )
             calibrated = planner.calibrated(items)
-            self._publish(Snapshot(state.layout, state.store, state.members, calibrated), threads)
+            known = Snapshot(state.layout, state.store, state.members, calibrated)
+            self._publish(known, threads, whole=True)
 
     # ---- inside
 
@@ -853,11 +1120,25 @@ class Index:
         with self._changing:
             state = self._state
             assert state is not None
+            self._with_planner(state, threads)
             if state.planner is None:
+                if self._archive is not None:
+                    return self._planned_on_disk(state, threads)
                 if state.members.present is not None:  # nothing is learned from what was removed
                     state = self._rebuild(state, threads, planned=False)
                 state.planner = self._built(state, threads)
             return state
+
+    def _planned_on_disk(self, state: Snapshot, threads: int) -> Snapshot:
+        """Plan an index on a disk; who may change it keeps the plan there."""
+        assert self._archive is not None
+        if self._archive.folder.is_writing:
+            return self._rebuild(state, threads, planned=True)
+        rows = state.store.taken(state.members.slots) if state.present is not None else state.store
+        state = Snapshot(state.layout, rows, state.members.compacted())
+        state.planner = self._built(state, threads)
+        self._state = state
+        return state
 
     def _warn_of_drift(self, planner: Planner) -> None:
         """Warn once, until it is built again."""

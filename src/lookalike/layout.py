@@ -16,6 +16,7 @@ from lookalike.native import Measure
 
 __all__ = ["Layout"]
 
+_WIDEST = 2**31  # values of an item that a file may speak of
 _LEAST_MAGNITUDE = 2.0**-40  # smaller values are scaled up: their squares would vanish in float32
 
 
@@ -159,6 +160,26 @@ class Layout:
         else:
             stored = arrays.whole_bytes(array, self.value_range, what)
         return np.ascontiguousarray(stored).reshape(-1, self.width)
+
+    def check(self) -> None:
+        """Check that the parts go together, where they come from a file.
+
+        Raises
+        ------
+        ValueError
+            When they do not.
+        """
+        sizes = self.item_shape
+        if not sizes or min(sizes) < 1 or math.prod(sizes) > _WIDEST:
+            raise ValueError(f"items cannot have shape {sizes}")
+        if self.measure not in (self.metric.of_bytes, self.metric.of_floats):
+            raise ValueError(f"metric {self.metric.name} has no measure {self.measure.name}")
+        if (self.width_bits is not None) != (self.metric.name == "hamming"):
+            raise ValueError("width_bits is of metric 'hamming'")
+        if self.width_bits is not None and sizes != (-(-self.width_bits // 8),):
+            raise ValueError(f"{self.width_bits} bits have no shape {sizes}")
+        if self.value_range < 1 or math.frexp(self.scale)[0] != 0.5:
+            raise ValueError("value_range must be positive and scale a power of two")
 
     def may_be_plain(self, item: npt.NDArray[Any]) -> bool:
         """Whether the core may read an array of the item shape, and check it, by itself.

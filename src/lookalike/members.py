@@ -39,10 +39,18 @@ class Members:
     rows : int
     next_id : int
         Larger than any id so far, so that no id is ever given twice.
+    ascending : bool, optional
+        Whether ids ascend with rows, where it is known.
     """
 
     def __init__(
-        self, ids: Ids | None = None, present: Mask | None = None, rows: int = 0, next_id: int = 0
+        self,
+        ids: Ids | None = None,
+        present: Mask | None = None,
+        rows: int = 0,
+        next_id: int = 0,
+        *,
+        ascending: bool | None = None,
     ) -> None:
         self._ids = ids
         self.present = present
@@ -50,10 +58,17 @@ class Members:
         self.next_id = next_id
         self._count = rows if present is None else int(np.count_nonzero(present))
         self._sorted: tuple[Ids, Ids] | None = None
-        self.ascending = ids is None or bool((ids[1:] > ids[:-1]).all())
+        if ascending is None:
+            ascending = ids is None or bool((ids[1:] > ids[:-1]).all())
+        self.ascending = ascending
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def own_ids(self) -> Ids | None:
+        """The id of each row, also of removed ones; None where they are the numbers of the rows."""
+        return self._ids
 
     @property
     def are_rows(self) -> bool:

@@ -35,6 +35,7 @@ from lookalike._core import (
     learn_sketch,
     make_projected,
     make_sums,
+    map_file,
     pack_items,
     sort_by_substrings,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "learn_sketch",
     "make_projected",
     "make_sums",
+    "map_file",
     "pack_items",
     "set_cpu_level",
     "sort_by_substrings",

@@ -32,6 +32,7 @@ from lookalike.engines.engine import Engine, Items, Mask
 from lookalike.engines.exact import ExactEngine
 from lookalike.engines.rows import Rows
 from lookalike.seeds import Purpose, shuffled
+from lookalike.store.named import Arrays, array_of
 
 __all__ = [
     "FIRST_K",
@@ -184,6 +185,50 @@ class Sample:
         self.excluded = np.empty(0, np.int64)
         self.neighbours = np.empty((0, 0), np.int64)
 
+    @classmethod
+    def known(
+        cls,
+        exact: Callable[[], Engine],
+        rows: Rows,
+        seed: int,
+        arrays: Arrays,
+        present: Mask | None,
+    ) -> Sample:
+        """A sample that was stored, with the neighbours that were found.
+
+        Raises
+        ------
+        ValueError
+            When it cannot be of these rows.
+        """
+        queries = None
+        if "queries" in arrays:
+            dtype = np.float32 if rows.are_floats else np.uint8
+            queries = array_of(arrays, "queries", dtype, (None, rows.width))
+        sample = cls(exact, rows, seed, queries, present)
+        sample.excluded = array_of(arrays, "sample", np.int64, (None,))
+        size = len(sample.excluded)
+        sample.neighbours = array_of(arrays, "sample_neighbours", np.int64, (size, None))
+        least = 0 if queries is None else -1
+        if not all(
+            (least <= slots).all() and (slots < len(rows)).all()
+            for slots in (sample.excluded, sample.neighbours)
+        ):
+            raise ValueError("a sample must be of the rows")
+        if queries is not None and size > len(queries):
+            raise ValueError("a sample must be of the queries")
+        own = rows.vectors[sample.excluded] if queries is None else queries[:size]
+        sample.items = np.ascontiguousarray(own)
+        return sample
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What :meth:`known` takes."""
+        arrays = {"sample": self.excluded, "sample_neighbours": self.neighbours}
+        if self.queries is not None:
+            dtype = np.float32 if self._rows.are_floats else np.uint8
+            arrays["queries"] = self.queries.reshape(-1, self._rows.width).astype(dtype)
+        return arrays
+
     def __len__(self) -> int:
         return len(self.items)
 
@@ -227,6 +272,44 @@ class Calibration:
         self._ranks: Ranks | None = None
         self._efforts: dict[tuple[int, float], Calibrated | None] = {}
         self._lock = threading.Lock()  # searches and changes of an index may ask at once
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What :meth:`take_up` takes: the ranks, where they are known."""
+        with self._lock:
+            ranks = self._ranks
+        if ranks is None:
+            return {}
+        return {
+            "ranks_cells": np.ascontiguousarray(ranks.cells),
+            "ranks_estimates": np.ascontiguousarray(ranks.estimates),
+            "seen_cells": ranks.seen.cells,
+            "seen_signs": ranks.seen.signs,
+        }
+
+    def take_up(self, arrays: Arrays) -> None:
+        """Know the ranks that were stored with the tables and the sample.
+
+        Raises
+        ------
+        ValueError
+            When they cannot be theirs.
+        """
+        if "ranks_cells" not in arrays:
+            return
+        shape = self._sample.neighbours.shape
+        ranks = Ranks(
+            array_of(arrays, "ranks_cells", np.uint32, shape),
+            array_of(arrays, "ranks_estimates", np.uint32, shape),
+            Sightings(
+                array_of(arrays, "seen_cells", np.uint32, shape[:1]),
+                array_of(arrays, "seen_signs", np.float32, (shape[0], 2)),
+            ),
+        )
+        if (ranks.seen.cells >= self._tables.cells).any() or not np.isfinite(
+            ranks.seen.signs
+        ).all():
+            raise ValueError("ranks must be of the cells")
+        self._ranks = ranks
 
     def effort(
         self, k: int, recall: float, cost_ns: Callable[[float, float], float], threads: int

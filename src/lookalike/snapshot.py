@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,21 @@ from lookalike.members import Members
 from lookalike.planner.planner import Planner
 from lookalike.results import Neighbors, Ranges
 
-__all__ = ["Snapshot"]
+__all__ = ["Snapshot", "StoredPlan"]
 
 _ARRAY = np.ndarray  # looked up once: a search of one item takes microseconds
 _PLAIN = (np.dtype(np.uint8), np.dtype(np.float32))  # batches that the core reads as they are
+
+
+class StoredPlan(Protocol):
+    """What a planner is restored from."""
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine that it chose."""
+
+    def planner(self, rows: Rows, present: Mask | None, threads: int) -> Planner:
+        """The planner of these rows, the first of which it was stored for."""
 
 
 class Snapshot:
@@ -33,6 +44,8 @@ class Snapshot:
         Of these rows.
     planner : Planner or None
         None until the first search.
+    plan : StoredPlan or None
+        What a planner of the first rows is restored from, where it is on a disk.
 
     Notes
     -----
@@ -47,6 +60,7 @@ class Snapshot:
         "item_shape",
         "layout",
         "members",
+        "plan",
         "planner",
         "present",
         "rows",
@@ -55,12 +69,18 @@ class Snapshot:
     )
 
     def __init__(
-        self, layout: Layout, store: Rows, members: Members, planner: Planner | None = None
+        self,
+        layout: Layout,
+        store: Rows,
+        members: Members,
+        planner: Planner | None = None,
+        plan: StoredPlan | None = None,
     ) -> None:
         self.layout = layout
         self.store, self.rows = store, store.view(0, members.rows)
         self.members = members
         self.planner = planner
+        self.plan = plan
         self.item_shape, self.width_bits = layout.item_shape, layout.width_bits
         self.present, self.are_rows = members.present, members.are_rows
         self.is_ordered = members.ascending

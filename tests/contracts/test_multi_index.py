@@ -74,7 +74,7 @@ def test_every_row_within_the_radius_is_found_and_nothing_else(
     codes, queries = codes_of(kind, 400, bits), codes_of(kind, 12, bits, seed=1)
     queries[:4] = codes[:4]
     exact = distances_of(codes, queries)
-    engine = MultiIndexEngine(rows_of(codes), bits, LOOK_UP, seed=0)
+    engine = MultiIndexEngine.of(rows_of(codes), bits, LOOK_UP, seed=0)
     some = int(np.sort(exact[0])[20])
     for radius in {0, 1, bits // 8, min(some, bits // 3)}:
         assert radius == 0 or engine.looks_up(radius)
@@ -91,7 +91,7 @@ def test_every_row_within_the_radius_is_found_and_nothing_else(
 @pytest.mark.parametrize("bits", [16, 64, 65, 256])
 def test_the_join_is_the_quadratic_join(cpu_level: str, bits: int, kind: str) -> None:
     codes = codes_of(kind, 300, bits)
-    engine = MultiIndexEngine(rows_of(codes), bits, LOOK_UP, seed=0)
+    engine = MultiIndexEngine.of(rows_of(codes), bits, LOOK_UP, seed=0)
     for radius in (0, 1, bits // 8, bits // 4):
         found = joined(engine, radius)
         assert len(set(found)) == len(found)
@@ -113,7 +113,7 @@ def test_any_radius_of_any_codes(
 ) -> None:
     random = np.random.default_rng(seed)
     codes = np.packbits(random.random((count + 1, bits)) < density, axis=1)
-    engine = MultiIndexEngine(rows_of(codes), bits, LOOK_UP, seed=0)
+    engine = MultiIndexEngine.of(rows_of(codes), bits, LOOK_UP, seed=0)
     radius = min(radius, bits)
     limit = min(radius, 6)  # the number of flips grows quickly
     assert set(joined(engine, limit)) == pairs_of(codes, limit)
@@ -129,7 +129,7 @@ def test_the_nearest_are_those_of_exact_search(cpu_level: str, kind: str, k: int
     codes, queries = codes_of(kind, 2000, 64), codes_of(kind, 20, 64, seed=1)
     queries[:10] = codes[:10]
     rows = rows_of(codes)
-    engine = MultiIndexEngine(rows, 64, LookupCosts(1e6, 1.0, 1.0), seed=0)
+    engine = MultiIndexEngine.of(rows, 64, LookupCosts(1e6, 1.0, 1.0), seed=0)
     allowed = (np.arange(2000) % 3 > 0).astype(np.uint8)
     for mask in (None, allowed):
         found = engine.nearest(queries, 20, k, 1, mask)
@@ -140,18 +140,18 @@ def test_the_nearest_are_those_of_exact_search(cpu_level: str, kind: str, k: int
 
 def test_looking_up_meets_few_rows() -> None:
     codes = codes_of("clustered", 20_000, 256)
-    engine = MultiIndexEngine(rows_of(codes), 256, LOOK_UP, seed=0)
+    engine = MultiIndexEngine.of(rows_of(codes), 256, LOOK_UP, seed=0)
     assert engine.index.within(codes[:100], 15, 1)[3] < 100 * 20_000 / 10
 
 
 def test_bits_that_go_together_are_kept_apart() -> None:
     # Each bit four times: the substrings of neighbours would have a sixteenth of the keys.
     codes = codes_of("correlated", 20_000, 64)
-    engine = MultiIndexEngine(rows_of(codes), 64, LOOK_UP, seed=0)
+    engine = MultiIndexEngine.of(rows_of(codes), 64, LOOK_UP, seed=0)
     first = engine.substrings.places[0]
     assert any(b - a != 1 for a, b in itertools.pairwise(first))
     random = codes_of("uniform", 20_000, 64)
-    plain = MultiIndexEngine(rows_of(random), 64, LOOK_UP, seed=0)
+    plain = MultiIndexEngine.of(rows_of(random), 64, LOOK_UP, seed=0)
     assert plain.substrings.places[0] == list(range(len(plain.substrings.places[0])))
 
 
@@ -207,12 +207,14 @@ def test_explaining_tells_of_look_ups_only_where_there_are_any() -> None:
     codes = codes_of("uniform", 5000, 256)
     codes[1:12] = codes[0]
     rows = rows_of(codes)
-    looks = MultiIndexEngine(rows, 256, LookupCosts(1e5, 1.0, 1.0), seed=0)
+    looks = MultiIndexEngine.of(rows, 256, LookupCosts(1e5, 1.0, 1.0), seed=0)
     (alone,) = looks.trace(codes[0], 5)
     assert "look up" in alone.does
     assert 12 <= alone.left < 5000
     assert [step.name for step in looks.trace(codes[100], 5)] == ["hash", "verify"]
-    (compared,) = MultiIndexEngine(rows, 256, LookupCosts(0.0, 1.0, 1.0), seed=0).trace(codes[0], 5)
+    (compared,) = MultiIndexEngine.of(rows, 256, LookupCosts(0.0, 1.0, 1.0), seed=0).trace(
+        codes[0], 5
+    )
     assert compared.does == "compare every row, keep the k nearest"
 
 
@@ -268,7 +270,7 @@ def test_a_wrong_limit_is_refused(limit: object) -> None:
 
 def test_the_core_refuses_arrays_that_do_not_fit() -> None:
     rows = rows_of(codes_of("uniform", 100, 64))
-    engine = MultiIndexEngine(rows, 64, LOOK_UP, seed=0)
+    engine = MultiIndexEngine.of(rows, 64, LOOK_UP, seed=0)
     places, starts, order = (
         engine.substrings.places,
         engine.substrings.starts,

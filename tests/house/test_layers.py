@@ -18,6 +18,7 @@ ROWS = [
     ["plots", "report", "datasets"],
     ["upkeep", "joins"],
     ["index"],
+    ["archive"],
     ["snapshot"],
     ["planner"],
     ["dimensions", "settings"],

@@ -10,6 +10,7 @@ the time; see :mod:`lookalike.recall`, which measures what is needed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,9 +23,11 @@ from lookalike.engines.projection import Components, Projection
 from lookalike.engines.rows import Rows
 from lookalike.engines.sketch import Sketches, extended_sketches, learn_sketches
 from lookalike.results import Step
+from lookalike.store.named import Arrays, array_of, number_of
 
 __all__ = ["CellTables", "CellsEngine", "Ranks"]
 
+_MOST_DIMENSIONS = 4096  # that stored tables may have
 _INT64 = np.dtype(np.int64)  # looked up once: a search of one item takes microseconds
 
 
@@ -92,6 +95,62 @@ class CellTables:
         projection = Projection(components, dimensions, of_bytes=not rows.are_floats)
         sketches = learn_sketches(rows, projection, seed, threads)
         return cls(rows, projection, sketches, Regions.learn(sketches.cells, seed))
+
+    def facts(self) -> dict[str, Any]:
+        """What :meth:`from_arrays` takes, beside arrays."""
+        cells, sketch = self.sketches.cells, self.sketches.sketch
+        return {
+            "encoded": self.count,
+            "cell_unit": cells.sketch.unit,
+            "sketch_unit": sketch.unit,
+        }
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The same, the arrays."""
+        cells, sketch = self.sketches.cells, self.sketches.sketch
+        steps = np.asarray(cells.sketch.steps)
+        return {
+            "cell_codes": np.asarray(cells.codes).reshape(len(cells), len(steps)),
+            "cell_steps": steps,
+            "cell_regions": self.regions.of_cell,
+            "sketch_steps": np.asarray(sketch.steps),
+            "block_starts": self.sketches.starts,
+            "blocks": self.sketches.blocks,
+            "block_rows": self.sketches.rows,
+            "cell_sizes": self.sketches.sizes,
+        }
+
+    @classmethod
+    def from_arrays(
+        cls, rows: Rows, components: Components, facts: Mapping[str, Any], arrays: Arrays
+    ) -> CellTables:
+        """Tables of these rows that were stored.
+
+        Raises
+        ------
+        ValueError
+            When they cannot be of these rows.
+        """
+        steps = array_of(arrays, "cell_steps", np.float32, (None,))
+        dimensions = len(steps)
+        codes = array_of(arrays, "cell_codes", np.int8, (None, dimensions))
+        regions = array_of(arrays, "cell_regions", np.uint8, (len(codes),))
+        if not dimensions or dimensions > _MOST_DIMENSIONS or not len(codes):
+            raise ValueError("there must be cells of some dimensions")
+        cells = native.Cells(native.Sketch(steps, number_of(facts, "cell_unit")), codes)
+        sketches = Sketches(
+            cells,
+            native.Sketch(
+                array_of(arrays, "sketch_steps", np.float32, (dimensions,)),
+                number_of(facts, "sketch_unit"),
+            ),
+            array_of(arrays, "block_starts", np.uint32, (len(codes) + 1,)),
+            array_of(arrays, "blocks", np.uint8, (None, None)),
+            array_of(arrays, "block_rows", np.uint32, (None,)),
+            array_of(arrays, "cell_sizes", np.int64, (len(codes),)),
+        )
+        projection = Projection(components, dimensions, of_bytes=not rows.are_floats)
+        return cls(rows, projection, sketches, Regions(regions))
 
     def extended(self, rows: Rows, kept: Mask, threads: int) -> CellTables:
         """Tables of more rows, encoded with what was learned.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import NamedTuple
 
@@ -55,18 +56,9 @@ class LookupCosts(NamedTuple):
     row: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Substrings:
     """Rows sorted by each substring of their bits.
-
-    Parameters
-    ----------
-    rows : Rows
-        Of packed bits.
-    bits : int
-        How many of each row count; the others are padding.
-    seed : int
-        Decides the sample, and one order of bits that is tried.
-    threads : int
 
     Attributes
     ----------
@@ -78,11 +70,29 @@ class Substrings:
         The rows by key, then ascending; one substring after the other.
     """
 
-    def __init__(self, rows: Rows, bits: int, seed: int, threads: int = 1) -> None:
-        self.places = _balanced(rows, bits, seed)
-        self.starts = np.empty(sum((1 << len(own)) + 1 for own in self.places), np.uint32)
-        self.order = np.empty(len(self.places) * len(rows), np.uint32)
-        native.sort_by_substrings(rows.array, self.places, threads, self.starts, self.order)
+    places: list[list[int]]
+    starts: npt.NDArray[np.uint32]
+    order: npt.NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, rows: Rows, bits: int, seed: int, threads: int = 1) -> Substrings:
+        """Divide the bits, and sort the rows.
+
+        Parameters
+        ----------
+        rows : Rows
+            Of packed bits.
+        bits : int
+            How many of each row count; the others are padding.
+        seed : int
+            Decides the sample, and one order of bits that is tried.
+        threads : int
+        """
+        places = _balanced(rows, bits, seed)
+        starts = np.empty(sum((1 << len(own)) + 1 for own in places), np.uint32)
+        order = np.empty(len(places) * len(rows), np.uint32)
+        native.sort_by_substrings(rows.array, places, threads, starts, order)
+        return cls(places, starts, order)
 
     @property
     def size_bytes(self) -> int:
@@ -101,20 +111,22 @@ class MultiIndexEngine(Engine):
         How many bits of each row count.
     costs : LookupCosts
         Decide what is looked up.
-    seed : int
-    threads : int
-        How many to build with; the engine does not depend on it.
+    substrings : Substrings
+        Of these rows.
+
+    Raises
+    ------
+    ValueError
+        When the substrings are not of these rows.
     """
 
-    def __init__(
-        self, rows: Rows, bits: int, costs: LookupCosts, seed: int, threads: int = 1
-    ) -> None:
+    def __init__(self, rows: Rows, bits: int, costs: LookupCosts, substrings: Substrings) -> None:
         self._rows = rows
         self._exact = ExactEngine(rows, bounding=False)
         self.count = len(rows)
         self.costs = costs
         self.bits = bits
-        self.substrings = Substrings(rows, bits, seed, threads)
+        self.substrings = substrings
         self.index = native.MultiIndex(
             self._exact.scan,
             self.substrings.places,
@@ -122,6 +134,13 @@ class MultiIndexEngine(Engine):
             self.substrings.order,
         )
         self._costs: dict[int, float] = {}
+
+    @classmethod
+    def of(
+        cls, rows: Rows, bits: int, costs: LookupCosts, seed: int, threads: int = 1
+    ) -> MultiIndexEngine:
+        """Sort the rows, and search them."""
+        return cls(rows, bits, costs, Substrings.of(rows, bits, seed, threads))
 
     @property
     def size_bytes(self) -> int:

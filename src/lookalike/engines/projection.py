@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from lookalike import native
 from lookalike.engines.rows import Rows
 from lookalike.seeds import Purpose, shuffled
+from lookalike.store.named import Arrays, array_of
 
 __all__ = ["Components", "Projection", "Vectors", "learn_components", "unit_rows"]
 
@@ -50,6 +52,26 @@ class Components:
 
     def __len__(self) -> int:
         return len(self.basis)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What :meth:`from_arrays` takes."""
+        return {"mean": self.mean, "basis": self.basis, "spreads": self.spreads}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, width: int) -> Components:
+        """Components of vectors of this width that were stored.
+
+        Raises
+        ------
+        ValueError
+            When they cannot be.
+        """
+        basis = array_of(arrays, "basis", np.float32, (None, width))
+        return cls(
+            array_of(arrays, "mean", np.float32, (width,)),
+            basis,
+            array_of(arrays, "spreads", np.float32, (len(basis),)),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

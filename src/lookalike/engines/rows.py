@@ -63,8 +63,45 @@ class Rows:
         self._memory = np.zeros((0, self._stride), np.uint8)
         self._count = 0
 
+    @classmethod
+    def of_memory(
+        cls,
+        memory: npt.NDArray[np.uint8],
+        count: int,
+        width: int,
+        measure: Measure,
+        limit: int = 255,
+        scale: float = 1.0,
+    ) -> Rows:
+        """Rows that are in memory already, with their padding.
+
+        Parameters
+        ----------
+        memory : ndarray of uint8, shape (capacity, stride)
+            It starts at a cache line. Writable, unless it is full.
+        count : int
+            How many rows it holds.
+        width, measure, limit, scale
+            As above.
+
+        Raises
+        ------
+        ValueError
+            When such rows have another stride.
+        """
+        rows = cls(width, measure, limit, scale)
+        if memory.ndim != 2 or memory.shape[1] != rows.stride:
+            raise ValueError(f"such rows have {rows.stride} bytes, and not shape {memory.shape}")
+        rows._memory, rows._count = memory, count
+        return rows
+
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def stride(self) -> int:
+        """Bytes of a row with its padding."""
+        return self._stride
 
     @property
     def are_floats(self) -> bool:

@@ -14,12 +14,13 @@ from lookalike.engines.cells import CellsEngine, CellTables, Ranks
 from lookalike.engines.engine import Engine, Found, Items, Mask
 from lookalike.engines.exact import ExactEngine
 from lookalike.engines.grown import GrownEngine
-from lookalike.engines.projection import learn_components
+from lookalike.engines.projection import Components, learn_components
 from lookalike.engines.rows import Rows
 from lookalike.metrics import Metric
 from lookalike.planner.planner import PLANNED_K, Plan, Planner
 from lookalike.recall import FIRST_K, SMALL_SAMPLE, Calibrated, Calibration, Sample, measure
 from lookalike.results import Fate
+from lookalike.store.named import Stored, count_of
 
 __all__ = ["CellsPlanner"]
 
@@ -40,28 +41,92 @@ class CellsPlanner(Planner):
     seed : int
     threads : int
         To build with; what is built does not depend on it.
+    components : Components
+        Of these rows.
     """
 
-    def __init__(self, rows: Rows, metric: Metric, stored_as: str, seed: int, threads: int) -> None:
-        components = learn_components(rows, MOST_DIMENSIONS, seed)
+    def __init__(
+        self,
+        rows: Rows,
+        metric: Metric,
+        stored_as: str,
+        seed: int,
+        threads: int,
+        components: Components,
+    ) -> None:
         reason = "cells would cost more at this recall"
         super().__init__(
             rows, metric, stored_as, reason, components=components, seed=seed, threads=threads
         )
-        self._seed = seed
+        self._seed, self._components = seed, components
         self._engines: dict[tuple[int, float], Engine] = {}
         self._sample = Sample(self._borrowed_exact, rows, seed)
-        self._sample.extend(SMALL_SAMPLE, FIRST_K, threads)
         self.tables: CellTables | None = None
-        if len(components) == 0:
-            self._reason = "the items do not differ, so that nothing can be learned"
-            return
-        dimensions = best_dimensions(components, self._sample, rows)
-        self.tables = CellTables.learn(rows, components, dimensions, seed, threads)
-        self._calibration = Calibration(self.tables, self._sample)
         self._calibrated_rows = self._calibrated_members = len(rows)
         self._first_costs: dict[tuple[int, float], float] = {}
         self._kept_beside = 0  # late rows that did not fit the cells
+        if len(components) == 0:
+            self._reason = "the items do not differ, so that nothing can be learned"
+
+    @classmethod
+    def learn(
+        cls, rows: Rows, metric: Metric, stored_as: str, seed: int, threads: int
+    ) -> CellsPlanner:
+        """Learn from the rows, encode and calibrate them."""
+        components = learn_components(rows, MOST_DIMENSIONS, seed)
+        planner = cls(rows, metric, stored_as, seed, threads, components)
+        planner._sample.extend(SMALL_SAMPLE, FIRST_K, threads)
+        if len(components):
+            dimensions = best_dimensions(components, planner._sample, rows)
+            planner.tables = CellTables.learn(rows, components, dimensions, seed, threads)
+            planner._calibration = Calibration(planner.tables, planner._sample)
+        return planner
+
+    @classmethod
+    def restored(
+        cls,
+        rows: Rows,
+        metric: Metric,
+        stored_as: str,
+        seed: int,
+        threads: int,
+        stored: Stored,
+        present: Mask | None,
+    ) -> CellsPlanner:
+        """The planner that was stored, of the same rows."""
+        facts, arrays = stored
+        planner = cls(
+            rows, metric, stored_as, seed, threads, Components.from_arrays(arrays, rows.width)
+        )
+        planner._take_up(facts, present)
+        planner._sample = Sample.known(planner._borrowed_exact, rows, seed, arrays, present)
+        if "cell_codes" in arrays:
+            encoded = rows.view(0, count_of(facts, "encoded", len(rows)))
+            planner.tables = CellTables.from_arrays(encoded, planner._components, facts, arrays)
+            planner._calibration = Calibration(planner.tables, planner._sample)
+            planner._calibration.take_up(arrays)
+        planner._calibrated_rows = count_of(facts, "calibrated_rows")
+        planner._calibrated_members = count_of(facts, "calibrated_members")
+        planner._kept_beside = count_of(facts, "kept_beside")
+        planner._first_costs = {
+            (int(k), float(recall)): float(cost) for k, recall, cost in facts["first_costs"]
+        }
+        return planner
+
+    def stored(self) -> Stored:
+        facts, arrays = super().stored()
+        arrays |= self._components.arrays() | self._sample.arrays()
+        if self.tables is not None:
+            facts |= self.tables.facts()
+            arrays |= self.tables.arrays() | self._calibration.arrays()
+        facts |= {
+            "planner": "cells",
+            "calibrated_rows": self._calibrated_rows,
+            "calibrated_members": self._calibrated_members,
+            "kept_beside": self._kept_beside,
+            "first_costs": [[*key, cost] for key, cost in sorted(self._first_costs.items())],
+        }
+        return Stored(facts, arrays)
 
     @property
     def size_bytes(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lookalike.costs import cells_may_pay
+from lookalike.engines.engine import Mask
 from lookalike.engines.rows import Rows
 from lookalike.hashing.bit_sampling import BitSampling
 from lookalike.hashing.cross_polytope import CrossPolytope
@@ -19,8 +20,9 @@ from lookalike.planner.prefixes import GuaranteedPlanner
 from lookalike.planner.tables import TablesPlanner
 from lookalike.recall import typical_distance
 from lookalike.settings import Settings
+from lookalike.store.named import Stored, number_of
 
-__all__ = ["planner_for"]
+__all__ = ["planner_for", "restored_planner"]
 
 _INTERVAL = 4.0  # length of an interval, in typical distances of near neighbours
 _FEWEST_LOOKED_UP = 4096  # packed bits: fewer are compared in some ten microseconds
@@ -44,27 +46,71 @@ def planner_for(
     threads : int
     """
     about = rows, metric, layout.stored_as
-    if settings.bits is not None and settings.tables is not None:
-        width = _interval(settings, rows)
-        family = _family(settings, layout, width)
-        functions = family.draw(settings.seed, tables=settings.tables, bits=settings.bits)
-        return TablesPlanner(*about, functions, settings.probes, threads, width)
-    guaranteed = settings.promise == "guaranteed"
-    if layout.width_bits is not None and not (guaranteed and settings.recall != 1.0):
-        if len(rows) < _FEWEST_LOOKED_UP:
-            return Planner(*about, "with so few items exact search costs least")
-        return MultiIndexPlanner(*about, layout.width_bits, settings.seed, threads)
-    if settings.recall == 1.0:
-        return Planner(*about, "recall 1 was asked for")
-    reason = _reason_for_exact(rows, guaranteed)
+    if settings.bits is not None:
+        return _tables_planner(settings, layout, about, _interval(settings, rows), threads)
+    reason = _reason_for_exact(settings, layout, rows)
     if reason is not None:
         return Planner(*about, reason)
-    planner = GuaranteedPlanner if guaranteed else CellsPlanner
-    return planner(*about, settings.seed, threads)
+    if _looks_up(settings, layout):
+        assert layout.width_bits is not None
+        return MultiIndexPlanner(*about, layout.width_bits, settings.seed, threads)
+    learn = GuaranteedPlanner if settings.promise == "guaranteed" else CellsPlanner.learn
+    return learn(*about, settings.seed, threads)
 
 
-def _reason_for_exact(rows: Rows, guaranteed: bool) -> str | None:
-    """Why exact search answers although a recall below 1 was asked for; None if it does not."""
+def restored_planner(
+    settings: Settings,
+    metric: Metric,
+    layout: Layout,
+    rows: Rows,
+    present: Mask | None,
+    stored: Stored,
+    threads: int,
+) -> Planner:
+    """The planner that was stored, of the same rows.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError, IndexError, OverflowError
+        When it cannot be of these rows.
+    """
+    about = rows, metric, layout.stored_as
+    kind = stored.facts["planner"]
+    if kind == "cells":
+        return CellsPlanner.restored(*about, settings.seed, threads, stored, present)
+    if kind == "multi_index":
+        if layout.width_bits is None:
+            raise ValueError("only packed bits have substrings")
+        bits = layout.width_bits
+        return MultiIndexPlanner.restored(*about, bits, settings.seed, threads, stored, present)
+    # The others learn nothing: what they draw follows from the seed.
+    if kind == "tables":
+        own = stored.facts["interval"]
+        interval = None if own is None else number_of(stored.facts, "interval")
+        planner: Planner = _tables_planner(settings, layout, about, interval, threads)
+    elif kind == "prefixes":
+        planner = GuaranteedPlanner(*about, settings.seed, threads)
+    else:
+        reason = _reason_for_exact(settings, layout, rows) or "nothing was learned yet"
+        planner = Planner(*about, reason)
+    planner._take_up(stored.facts, present)
+    return planner
+
+
+def _looks_up(settings: Settings, layout: Layout) -> bool:
+    """Whether these are packed bits, which are searched exactly without comparing all."""
+    guaranteed = settings.promise == "guaranteed" and settings.recall != 1.0
+    return layout.width_bits is not None and not guaranteed
+
+
+def _reason_for_exact(settings: Settings, layout: Layout, rows: Rows) -> str | None:
+    """Why every item is compared; None if not."""
+    guaranteed = settings.promise == "guaranteed"
+    if _looks_up(settings, layout):
+        few = len(rows) < _FEWEST_LOOKED_UP
+        return "with so few items exact search costs least" if few else None
+    if settings.recall == 1.0:
+        return "recall 1 was asked for"
     if len(rows) < _FEWEST_GUARANTEED if guaranteed else not cells_may_pay(rows):
         return "with so few items exact search costs least"
     if guaranteed and rows.measure == Measure.float_absolutes:
@@ -77,6 +123,21 @@ def _interval(settings: Settings, rows: Rows) -> float | None:
     if not settings.hashes_lines and not (settings.metric == "l1" and rows.are_floats):
         return None
     return settings.bucket_width or _INTERVAL * typical_distance(rows, settings.seed) or 1.0
+
+
+def _tables_planner(
+    settings: Settings,
+    layout: Layout,
+    about: tuple[Rows, Metric, str],
+    interval: float | None,
+    threads: int,
+) -> TablesPlanner:
+    """Hash tables as they were asked for."""
+    assert settings.bits is not None
+    assert settings.tables is not None
+    family = _family(settings, layout, interval)
+    functions = family.draw(settings.seed, tables=settings.tables, bits=settings.bits)
+    return TablesPlanner(*about, functions, settings.probes, threads, interval)
 
 
 def _family(settings: Settings, layout: Layout, interval: float | None) -> HashFamily:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from lookalike.costs import lookup_costs
 from lookalike.engines.engine import Distances, Engine, Items, Mask, Slots
 from lookalike.engines.grown import GrownEngine
-from lookalike.engines.multi_index import MultiIndexEngine
+from lookalike.engines.multi_index import MultiIndexEngine, Substrings
 from lookalike.engines.rows import Rows
 from lookalike.metrics import Metric
 from lookalike.pairs import JoinPlan
 from lookalike.planner.planner import BYTES_PER_PAIR, PLANNED_K, Plan, Planner, are_many
+from lookalike.store.named import Stored, array_of
 
 __all__ = ["MultiIndexPlanner"]
 
@@ -32,17 +35,62 @@ class MultiIndexPlanner(Planner):
     seed : int
     threads : int
         To build with; what is built does not depend on it.
+    substrings : Substrings, optional
+        Of the first rows, where they are sorted already.
     """
 
     def __init__(
-        self, rows: Rows, metric: Metric, stored_as: str, bits: int, seed: int, threads: int
+        self,
+        rows: Rows,
+        metric: Metric,
+        stored_as: str,
+        bits: int,
+        seed: int,
+        threads: int,
+        substrings: Substrings | None = None,
     ) -> None:
         super().__init__(rows, metric, stored_as, "", seed=seed, threads=threads)
         self._bits, self._seed = bits, seed
-        self._index = self._built(rows, threads)
+        if substrings is None:
+            self._index = self._built(rows, threads)
+        else:
+            sorted_rows = rows.view(0, len(substrings.order) // max(len(substrings.places), 1))
+            costs = lookup_costs(sorted_rows)
+            self._index = MultiIndexEngine(sorted_rows, bits, costs, substrings)
+
+    @classmethod
+    def restored(
+        cls,
+        rows: Rows,
+        metric: Metric,
+        stored_as: str,
+        bits: int,
+        seed: int,
+        threads: int,
+        stored: Stored,
+        present: Mask | None,
+    ) -> MultiIndexPlanner:
+        """The planner that was stored, of the same rows."""
+        facts, arrays = stored
+        substrings = Substrings(
+            facts["places"],
+            array_of(arrays, "starts", np.uint32, (None,)),
+            array_of(arrays, "order", np.uint32, (None,)),
+        )
+        planner = cls(rows, metric, stored_as, bits, seed, threads, substrings)
+        planner._take_up(facts, present)
+        return planner
+
+    def stored(self) -> Stored:
+        facts, arrays = super().stored()
+        substrings = self._index.substrings
+        return Stored(
+            {**facts, "planner": "multi_index", "places": substrings.places},
+            {**arrays, "starts": substrings.starts, "order": substrings.order},
+        )
 
     def _built(self, rows: Rows, threads: int) -> MultiIndexEngine:
-        return MultiIndexEngine(rows, self._bits, lookup_costs(rows), self._seed, threads)
+        return MultiIndexEngine.of(rows, self._bits, lookup_costs(rows), self._seed, threads)
 
     def _follow(self, rows: Rows, present: Mask | None, threads: int) -> None:
         super()._follow(rows, present, threads)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from lookalike.engines.rows import Rows
 from lookalike.metrics import Metric
 from lookalike.pairs import JoinPlan
 from lookalike.results import Fate
+from lookalike.store.named import Stored, count_of
 
 __all__ = ["BYTES_PER_PAIR", "PLANNED_K", "Plan", "Planner", "are_many"]
 
@@ -155,6 +157,16 @@ class Planner:
         if are_many(len(rows) - built, built):
             return self._make_exact(rows)
         return GrownEngine(base, built, rows)
+
+    def stored(self) -> Stored:
+        """What is kept of this planner, see :func:`~lookalike.planner.choice.restored_planner`."""
+        return Stored({"planner": "exact", "planned_for": self._planned_for}, {})
+
+    def _take_up(self, facts: Mapping[str, Any], present: Mask | None) -> None:
+        """Go on where a planner of the same rows was when it was stored."""
+        self._planned_for = count_of(facts, "planned_for", len(self._rows))
+        if present is not None:
+            self._present, self._members = present, int(np.count_nonzero(present))
 
     def filtered(self, allowed: Mask) -> Engine:
         """The engine for the rows that a filter allows, kept until there is another filter."""

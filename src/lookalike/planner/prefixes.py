@@ -12,6 +12,7 @@ from lookalike.engines.rows import Rows
 from lookalike.metrics import Metric
 from lookalike.planner.planner import PLANNED_K, Plan, Planner, are_many
 from lookalike.results import Fate
+from lookalike.store.named import Stored
 
 __all__ = ["GuaranteedPlanner"]
 
@@ -41,6 +42,10 @@ class GuaranteedPlanner(Planner):
         if self._exact is None:
             self._exact = exact
         return PrefixTables(rows, exact.scan, self._seed, threads=threads)
+
+    def stored(self) -> Stored:
+        facts, arrays = super().stored()
+        return Stored({**facts, "planner": "prefixes"}, arrays)
 
     def _follow(self, rows: Rows, present: Mask | None, threads: int) -> None:
         super()._follow(rows, present, threads)

@@ -8,6 +8,7 @@ from lookalike.engines.tables import TablesEngine
 from lookalike.hashing.family import HashFunctions
 from lookalike.metrics import Metric
 from lookalike.planner.planner import PLANNED_K, Plan, Planner
+from lookalike.store.named import Stored
 
 __all__ = ["TablesPlanner"]
 
@@ -44,7 +45,12 @@ class TablesPlanner(Planner):
         super().__init__(rows, metric, stored_as, "bits and tables were given" + intervals)
         self._functions = functions
         self._probes = probes
+        self._bucket_width = bucket_width
         self._tables = TablesEngine(rows, functions, threads, probes)
+
+    def stored(self) -> Stored:
+        facts, arrays = super().stored()
+        return Stored({**facts, "planner": "tables", "interval": self._bucket_width}, arrays)
 
     def _follow(self, rows: Rows, present: Mask | None, threads: int) -> None:
         if len(rows) > len(self._rows):

@@ -1,0 +1,416 @@
+"""The folder of an index: opened as one snapshot, changed by one commit at a time.
+
+::
+
+    digits.index/
+    ├── manifest.json            what there is; replaced as a whole, which is the only commit
+    ├── writer.lock              who changes it
+    └── segments/00000003/       arrays that are never changed
+        ├── rows.npy
+        └── ...
+
+A file is never written to again. What a new manifest does not name any more is removed at once:
+whoever has opened a snapshot holds its files open or mapped, and who has not starts again from the
+new manifest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.errors import (
+    Cancelled,
+    CorruptStore,
+    Locked,
+    LookalikeError,
+    NotWritten,
+    ReadOnly,
+    UnreadableFile,
+    WouldOverwrite,
+)
+from lookalike.store import disk
+from lookalike.store.array_file import ArrayFile, write_array
+from lookalike.store.lock import WriterLock
+from lookalike.store.manifest import Facts, Manifest, Segment
+
+__all__ = ["Folder", "OpenSegment", "Progress", "Progressing", "folder_for", "is_index"]
+
+Progress = Callable[[int, int], object]  # (done, total) bytes -> False to cancel
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+_MANIFEST, _NEXT, _COPY = "manifest.json", "manifest.next", "manifest.copy.json"
+_LOCK, _SEGMENTS = "writer.lock", "segments"
+_OWN_NAMES = {_MANIFEST, _NEXT, _COPY, _LOCK, _SEGMENTS}
+_ATTEMPTS = 100  # to open a snapshot while commits come between
+_MOST_MANIFEST = 1 << 26
+
+
+class Progressing:
+    """Counts what is done, tells a callback, and cancels when it says False.
+
+    Parameters
+    ----------
+    callback : callable or None
+        Called with what is done and the total.
+    total : int
+    """
+
+    def __init__(self, callback: Progress | None, total: int) -> None:
+        self._callback, self._total, self._done = callback, total, 0
+
+    def __call__(self, count: int) -> None:
+        """So many more are done."""
+        self._done = min(self._done + count, self._total)
+        if self._callback is not None and self._callback(self._done, self._total) is False:
+            raise Cancelled(
+                f"stopped after {self._done:,} of {self._total:,} bytes, as progress asked for; "
+                "nothing has changed. Call again to start anew."
+            )
+
+
+class OpenSegment:
+    """The arrays of a segment, opened: they stay readable when their names are removed.
+
+    Attributes
+    ----------
+    segment : Segment
+    files : mapping of str to ArrayFile
+    """
+
+    def __init__(self, root: int, segment: Segment, about: str) -> None:
+        self.segment = segment
+        self.files: dict[str, ArrayFile] = {}
+        self.about = f"{about}, segment {segment.name}"
+        folder = _open_folder(f"{_SEGMENTS}/{segment.name}", root, self.about)
+        try:
+            for name, stored in segment.arrays.items():
+                own = f"{self.about}, array {name}"
+                self.files[name] = ArrayFile(folder, f"{name}.npy", own, stored)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            os.close(folder)
+
+    def close(self) -> None:
+        """Close all files; arrays that are mapped stay."""
+        for file in self.files.values():
+            file.close()
+
+
+class Folder:
+    """An index on disk, as it was when its manifest was read.
+
+    Parameters
+    ----------
+    path : Path
+    writing : bool
+        Hold the lock, to commit.
+
+    Raises
+    ------
+    UnreadableFile
+        When there is no index.
+    CorruptStore, NewerFormat
+    Locked
+        When somebody else holds the lock.
+    """
+
+    def __init__(self, path: Path, *, writing: bool) -> None:
+        self.path = path
+        self._lock: WriterLock | None = None
+        self._check_is_there()
+        if writing:
+            self._take_lock()
+        self.written_bytes = 0
+        try:
+            self.manifest = self.read_manifest()
+            if writing:
+                self._clean()
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def create(cls, path: Path) -> Folder:
+        """A folder that is not there or empty, to commit an index to."""
+        with _refusals(path):
+            disk.make_folder(path / _SEGMENTS)
+            folder = cls.__new__(cls)
+            folder.path, folder._lock, folder.written_bytes = path, None, 0
+            folder._take_lock()
+            disk.sync_folder(path.absolute().parent)
+        folder.manifest = Manifest(0, 1, {}, ())
+        return folder
+
+    # ---- what is there
+
+    @property
+    def about(self) -> str:
+        """How messages name it."""
+        return str(self.path)
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether it may be changed through this object."""
+        return self._lock is not None and self._lock.is_held
+
+    def read_manifest(self) -> Manifest:
+        """The manifest that is on the disk now."""
+        return Manifest.from_bytes(
+            _small_file(self.path / _MANIFEST, f"{self.about}: {_MANIFEST}"),
+            f"{self.about}: {_MANIFEST}",
+        )
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[list[OpenSegment]]:
+        """All segments of the newest snapshot, open until the end; sets ``manifest``.
+
+        Where commits come between, it starts again from the new manifest.
+        """
+        for attempt in range(_ATTEMPTS):
+            segments: list[OpenSegment] = []
+            with contextlib.ExitStack() as stack:
+                root = _open_folder(str(self.path), None, self.about)
+                stack.callback(os.close, root)
+                try:
+                    for segment in self.manifest.segments:
+                        segments.append(OpenSegment(root, segment, self.about))
+                        stack.callback(segments[-1].close)
+                except FileNotFoundError as error:
+                    newest = self.read_manifest()
+                    if newest == self.manifest or attempt == _ATTEMPTS - 1:
+                        raise CorruptStore(self.about, f"a file is missing: {error}") from error
+                    self.manifest = newest
+                    continue
+                yield segments
+                return
+
+    def newest(self) -> Folder:
+        """The same folder as it is now, without its lock."""
+        return Folder(self.path, writing=False)
+
+    # ---- changing it
+
+    def write_segment(
+        self, number: int, facts: Facts, arrays: Arrays, progress: Progress | None = None
+    ) -> Segment:
+        """Write arrays to the disk, as a segment that nothing names yet.
+
+        Parameters
+        ----------
+        number : int
+            ``manifest.next_segment``, or larger.
+        facts : mapping
+        arrays : mapping of str to ndarray
+        progress : callable, optional
+        """
+        self._check_writing()
+        name = f"{number:08d}"
+        folder = self.path / _SEGMENTS / name
+        told = Progressing(progress, sum(array.nbytes for array in arrays.values()))
+        with _refusals(self.path):
+            _remove_tree(folder)  # what was left by a commit that never was
+            disk.make_folder(folder)
+            try:
+                stored = {
+                    own: write_array(folder / f"{own}.npy", np.ascontiguousarray(array), told)
+                    for own, array in sorted(arrays.items())
+                }
+                disk.sync_folder(folder)
+                disk.sync_folder(folder.parent)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    _remove_tree(folder)
+                raise
+        segment = Segment(name, facts, stored)
+        self.written_bytes += segment.file_bytes
+        return segment
+
+    def commit(self, index: Facts, segments: tuple[Segment, ...]) -> None:
+        """Make these segments the index, at once and for good.
+
+        Raises
+        ------
+        NotWritten
+            When the disk refuses. The index is as it was.
+        Locked
+            When somebody else has changed it, against the lock.
+        """
+        self._check_writing()
+        self._check_unchanged()
+        following = 1 + max((int(segment.name) for segment in segments), default=0)
+        manifest = Manifest(
+            self.manifest.generation + 1,
+            max(self.manifest.next_segment, following),
+            index,
+            segments,
+        )
+        data = manifest.to_bytes()
+        with _refusals(self.path):
+            self._write_anew(self.path / _NEXT, data)
+            disk.replace(self.path / _NEXT, self.path / _MANIFEST)
+            self.manifest = manifest
+            disk.sync_folder(self.path)
+        self.written_bytes += len(data)
+        # For repair, should the manifest be damaged: nothing else ever reads it.
+        with contextlib.suppress(OSError):
+            self._write_anew(self.path / _COPY, data)
+        self._clean()
+
+    def close(self) -> None:
+        """Release the lock. What was read stays."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    # ---- inside
+
+    def _check_is_there(self) -> None:
+        if not self.path.is_dir():
+            what = "a file" if self.path.exists() else "nothing"
+            raise UnreadableFile(
+                f"an index must be a folder that save() has written; got {self.path}, where there "
+                f"is {what}. Check the path."
+            )
+        if not is_index(self.path):
+            raise UnreadableFile(
+                f"an index must be a folder with a {_MANIFEST}; got {self.path}, which has none. "
+                "Check the path."
+            )
+
+    def _take_lock(self) -> None:
+        self._lock = WriterLock(self.path / _LOCK)
+
+    def _check_writing(self) -> None:
+        if not self.is_writing:
+            raise ReadOnly(
+                f"{self.path} must be open for changes; it was opened to be read, closed, or is "
+                'the parent\'s of this process. Open it with mode "r+".'
+            )
+
+    def _check_unchanged(self) -> None:
+        """Where locks do not work, at least notice it: nothing of others is overwritten."""
+        if not (self.path / _MANIFEST).exists():
+            return  # the first commit
+        if self.read_manifest() != self.manifest:
+            raise Locked(
+                f"{self.path} must be changed by one process at a time; another one has changed "
+                "it although this one holds the lock. Open it again, on a file system with locks."
+            )
+
+    def _write_anew(self, path: Path, data: bytes) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            disk.remove(path)
+        with disk.create(path) as file:
+            disk.write(file, data)
+            disk.sync(file)
+
+    def _clean(self) -> None:
+        """Remove segments that the manifest does not name; what cannot be, stays."""
+        named = {segment.name for segment in self.manifest.segments}
+        with contextlib.suppress(OSError):
+            for folder in sorted((self.path / _SEGMENTS).iterdir()):
+                if folder.name not in named:
+                    _remove_tree(folder)
+
+
+def folder_for(path: Path, *, replace: bool) -> Folder:
+    """A folder to write an index to, with its lock.
+
+    Parameters
+    ----------
+    path : Path
+    replace : bool
+        Whether there may be one already.
+
+    Raises
+    ------
+    WouldOverwrite
+        When something is there.
+    """
+    if is_index(path) and replace:
+        return Folder(path, writing=True)
+    own = path.is_dir() and {there.name for there in path.iterdir()} <= _OWN_NAMES
+    if path.exists() and not own:
+        raise WouldOverwrite(
+            f"an index must be saved to a folder that is not there yet, or empty; got {path}, "
+            "where there is something. Choose another, or pass replace=True for an index."
+        )
+    if is_index(path):
+        raise WouldOverwrite(
+            f"an index must be saved to a folder that is not there yet; got {path}, where there "
+            "is one. Choose another, or pass replace=True."
+        )
+    return Folder.create(path)
+
+
+def is_index(path: Path) -> bool:
+    """Whether an index is in this folder."""
+    return (path / _MANIFEST).exists()
+
+
+class _refusals:  # noqa: N801  # reads as a statement
+    """Turn what the system refuses into an error that says so."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, OSError) and not isinstance(error, LookalikeError):
+            raise NotWritten(
+                f"{self._path} could not be written: {error.strerror or error}; it is as it was "
+                "before. Make room or give write access, and do it again."
+            ) from error
+
+
+def _small_file(path: Path, about: str) -> bytes:
+    """The bytes of a plain file that is not too large."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise CorruptStore(about, f"it cannot be opened as a plain file: {error}") from error
+    with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode) or state.st_size > _MOST_MANIFEST:
+            raise CorruptStore(about, "it is no plain file of a possible size")
+        return file.read(_MOST_MANIFEST + 1)
+
+
+def _open_folder(name: str, above: int | None, about: str) -> int:
+    links = 0 if above is None else os.O_NOFOLLOW
+    try:
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | links, dir_fd=above)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise CorruptStore(about, f"it cannot be opened as a folder: {error}") from error
+
+
+def _remove_tree(folder: Path) -> None:
+    """Remove a folder of files, and no link's target."""
+    if folder.is_symlink() or folder.is_file():
+        disk.remove(folder)
+        return
+    if not folder.exists():
+        return
+    for path in sorted(folder.iterdir()):
+        disk.remove(path)
+    disk.remove_folder(folder)
