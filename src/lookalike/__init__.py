@@ -5,11 +5,17 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 
 from lookalike.errors import (
+    Cancelled,
+    CorruptStore,
     Drifted,
     InvalidInput,
+    Locked,
     LookalikeError,
     MissingExtra,
+    NewerFormat,
     NotSupported,
+    NotWritten,
+    ReadOnly,
     UnreadableFile,
     WouldOverwrite,
 )
@@ -22,18 +28,24 @@ from lookalike.results import Explanation, Neighbors, Ranges, Step
 __version__ = _version("lookalike")
 
 __all__ = [
+    "Cancelled",
+    "CorruptStore",
     "Drifted",
     "Explanation",
     "Index",
     "InvalidInput",
     "JoinPlan",
+    "Locked",
     "LookalikeError",
     "MissingExtra",
     "Neighbors",
+    "NewerFormat",
     "NotSupported",
+    "NotWritten",
     "Pairs",
     "Plan",
     "Ranges",
+    "ReadOnly",
     "Step",
     "UnreadableFile",
     "WouldOverwrite",

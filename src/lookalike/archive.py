@@ -27,12 +27,14 @@ from lookalike.planner.choice import restored_planner
 from lookalike.planner.planner import PLANNED_K, Planner
 from lookalike.settings import Settings
 from lookalike.snapshot import Snapshot
+from lookalike.store.digest import digests_of_rows
 from lookalike.store.folder import Folder, OpenSegment, Progress, Progressing
 from lookalike.store.manifest import Facts, Segment
 from lookalike.store.named import Stored, array_of, count_of, number_of
 
-__all__ = ["Archive", "index_facts", "layout_of", "settings_of"]
+__all__ = ["OF_ROWS", "Archive", "index_facts", "layout_of", "settings_of"]
 
+OF_ROWS = ("rows", "row_digests", "ids", "present", "removed")  # all else is of the plan
 _TIER = 8  # tails of one level that become one of the next
 _LEAST_BASE_BYTES = 1 << 24  # of tails, before they become a base
 _TAILS_SHARE = 2  # of the base, that tails may be together
@@ -127,6 +129,13 @@ class _BasePlan:
     def engine(self) -> str:
         """Name of the engine."""
         return str(self.stored.facts.get("planner"))
+
+    def check(self, threads: int) -> list[str]:
+        """What does not follow from the rows of the base."""
+        try:
+            return self.planner(self.rows, self.present, threads).check()
+        except CorruptStore as error:
+            return [str(error.why)]
 
     def planner(self, rows: Rows, present: Mask | None, threads: int) -> Planner:
         """The planner of these rows, which begin with those of the base."""
@@ -256,11 +265,7 @@ class Archive:
         return Rows.of_memory(memory, total, *how)
 
     def _plan(self, base: OpenSegment, layout: Layout, rows: Rows, members: Members) -> _BasePlan:
-        arrays = {
-            name: self._array(base, name)
-            for name in base.files
-            if name not in ("rows", "ids", "present")
-        }
+        arrays = {name: self._array(base, name) for name in base.files if name not in OF_ROWS}
         facts = dict(base.segment.facts["plan"])
         present = None
         if "present" in base.files:
@@ -329,7 +334,8 @@ class Archive:
     ) -> Snapshot:
         """Write everything as a new base, and take it up from there."""
         members = state.members
-        arrays: dict[str, npt.NDArray[Any]] = {"rows": state.rows.array}
+        rows = state.rows.array
+        arrays: dict[str, npt.NDArray[Any]] = {"rows": rows, "row_digests": digests_of_rows(rows)}
         if members.own_ids is not None:
             arrays["ids"] = members.own_ids
         if members.present is not None:
@@ -344,10 +350,11 @@ class Archive:
             "described": None,
         }
         if state.planner is not None:
+            # First, because it works out what a search takes, which is then stored too.
+            facts["described"] = _described(state.planner, settings)
             stored = state.planner.stored()
             arrays |= stored.arrays
             facts["plan"] = stored.facts
-            facts["described"] = _described(state.planner, settings)
         folder = self.folder
         segment = folder.write_segment(folder.manifest.next_segment, facts, arrays, progress)
         folder.commit(index_facts(settings, state.layout), (segment,))
@@ -377,6 +384,7 @@ class Archive:
         arrays: dict[str, npt.NDArray[Any]] = {}
         if first < members.rows:
             arrays["rows"] = state.store.array[first : members.rows]
+            arrays["row_digests"] = digests_of_rows(arrays["rows"])
             if members.own_ids is not None:
                 arrays["ids"] = members.own_ids[first:]
         if len(removed):

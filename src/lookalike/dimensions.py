@@ -15,7 +15,7 @@ from lookalike.costs import cells_cost_ns
 from lookalike.engines.projection import Components, unit_rows
 from lookalike.engines.rows import Rows
 from lookalike.engines.sketch import TAIL_WEIGHT, cells_for
-from lookalike.recall import Sample
+from lookalike.sample import Sample
 
 __all__ = ["MOST_DIMENSIONS", "best_dimensions"]
 

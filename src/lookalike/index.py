@@ -533,7 +533,7 @@ class Index:
         if planned and len(members):
             state.planner = self._built(state, threads)
         self._warned = False
-        return self._publish(state, threads, progress=progress)
+        return self._publish(state, threads, whole=True, progress=progress)
 
     def _publish(
         self,
@@ -548,9 +548,20 @@ class Index:
         Nothing of a change lasts before its last line, so that Ctrl-C leaves the old state; nor
         before the commit, where the index is on a disk.
         """
+        archive = self._archive
+        if archive is None:
+            return self._shown(state, threads)
+        generation = archive.folder.manifest.generation
+        try:
+            state = self._committed(archive, state, threads, whole, progress)
+            return self._shown(state, threads)
+        except BaseException:
+            self._agree(archive, generation)
+            raise
+
+    def _shown(self, state: Snapshot, threads: int) -> Snapshot:
+        """Let searches see a state."""
         old = self._state
-        if self._archive is not None:
-            state = self._committed(self._archive, state, threads, whole, progress)
         # After drift, the next search has to come by where the warning is.
         warned = self._warned or state.planner is None or not state.planner.has_drifted
         if old is not None and state.planner is not None and warned:
@@ -571,24 +582,25 @@ class Index:
     ) -> Snapshot:
         """The same state, on the disk for good."""
         planned = state.planner is not None
-        generation = archive.folder.manifest.generation
+        state = archive.commit(
+            self._settings,
+            state,
+            whole=whole,
+            planned=lambda own: self._with_planner(own, threads),
+            progress=progress,
+        )
+        return self._with_planner(state, threads) if planned else state
+
+    def _agree(self, archive: Archive, generation: int) -> None:
+        """After a change that did not end: what is on the disk is what holds."""
         try:
-            state = archive.commit(
-                self._settings,
-                state,
-                whole=whole,
-                planned=lambda own: self._with_planner(own, threads),
-                progress=progress,
-            )
-        except BaseException:
-            if archive.folder.read_manifest().generation != generation:
-                # Interrupted after the commit: what is on the disk is what holds.
-                archive.folder.manifest = archive.folder.read_manifest()
+            newest = archive.folder.read_manifest()
+            if newest.generation != generation:
+                archive.folder.manifest = newest
                 self._take_up(archive.load())
+        except BaseException:
+            archive.folder.close()  # who does not know what holds must not write
             raise
-        if planned:
-            state = self._with_planner(state, threads)
-        return state
 
     def _with_planner(self, state: Snapshot, threads: int) -> Snapshot:
         """A state whose plan is on the disk, with the planner that was stored."""

@@ -31,16 +31,15 @@ from lookalike.engines.effort import Effort, Sightings
 from lookalike.engines.engine import Engine, Items, Mask
 from lookalike.engines.exact import ExactEngine
 from lookalike.engines.rows import Rows
+from lookalike.sample import LARGE_SAMPLE, SMALL_SAMPLE, Sample
 from lookalike.seeds import Purpose, shuffled
 from lookalike.store.named import Arrays, array_of
 
 __all__ = [
     "FIRST_K",
-    "SMALL_SAMPLE",
     "Calibrated",
     "Calibration",
     "Measured",
-    "Sample",
     "lower_bound",
     "measure",
     "typical_distance",
@@ -50,9 +49,7 @@ Counts = npt.NDArray[np.int64]
 
 _CONFIDENCE = 1.645  # standard errors of a one-sided interval of 95 %
 _TWO_SIDED = 1.96
-SMALL_SAMPLE = 1600
-_LARGE_SAMPLE = 4000  # for targets above this, which few misses decide
-_LARGE_SAMPLE_TARGET = 0.995
+_LARGE_SAMPLE_TARGET = 0.995  # above it few misses decide, so that the sample is larger
 _FEW_SAMPLE = 64
 FIRST_K = 10  # neighbours found for each vector of the sample; more when they are asked for
 _LATER_K = 100
@@ -149,113 +146,6 @@ def lower_bound(recalls: npt.NDArray[np.float64], k: int) -> float:
     return _interval(recalls, k, _CONFIDENCE)[0]
 
 
-class Sample:
-    """Queries with their true neighbours, found by exact search as they are needed.
-
-    Parameters
-    ----------
-    exact : callable
-        Gives exact search of the rows.
-    rows : Rows
-    seed : int
-        Decides which members are the sample.
-    queries : ndarray or None
-        The user's own queries in place of members.
-    present : ndarray of uint8, shape (len(rows),), or None
-        0 for rows that were removed.
-    """
-
-    def __init__(
-        self,
-        exact: Callable[[], Engine],
-        rows: Rows,
-        seed: int,
-        queries: Items | None = None,
-        present: Mask | None = None,
-    ) -> None:
-        self._exact = exact
-        self._rows = rows
-        self.queries = queries
-        self.present = present
-        slots = np.arange(len(rows)) if present is None else np.flatnonzero(present)
-        self._count = len(slots)
-        chosen = shuffled(len(slots), _LARGE_SAMPLE, seed=seed, purpose=Purpose.CALIBRATION)
-        self._members = slots[chosen]
-        self.items: Items = np.empty((0, rows.width))
-        self.excluded = np.empty(0, np.int64)
-        self.neighbours = np.empty((0, 0), np.int64)
-
-    @classmethod
-    def known(
-        cls,
-        exact: Callable[[], Engine],
-        rows: Rows,
-        seed: int,
-        arrays: Arrays,
-        present: Mask | None,
-    ) -> Sample:
-        """A sample that was stored, with the neighbours that were found.
-
-        Raises
-        ------
-        ValueError
-            When it cannot be of these rows.
-        """
-        queries = None
-        if "queries" in arrays:
-            dtype = np.float32 if rows.are_floats else np.uint8
-            queries = array_of(arrays, "queries", dtype, (None, rows.width))
-        sample = cls(exact, rows, seed, queries, present)
-        sample.excluded = array_of(arrays, "sample", np.int64, (None,))
-        size = len(sample.excluded)
-        sample.neighbours = array_of(arrays, "sample_neighbours", np.int64, (size, None))
-        least = 0 if queries is None else -1
-        if not all(
-            (least <= slots).all() and (slots < len(rows)).all()
-            for slots in (sample.excluded, sample.neighbours)
-        ):
-            raise ValueError("a sample must be of the rows")
-        if queries is not None and size > len(queries):
-            raise ValueError("a sample must be of the queries")
-        own = rows.vectors[sample.excluded] if queries is None else queries[:size]
-        sample.items = np.ascontiguousarray(own)
-        return sample
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """What :meth:`known` takes."""
-        arrays = {"sample": self.excluded, "sample_neighbours": self.neighbours}
-        if self.queries is not None:
-            dtype = np.float32 if self._rows.are_floats else np.uint8
-            arrays["queries"] = self.queries.reshape(-1, self._rows.width).astype(dtype)
-        return arrays
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    @property
-    def k(self) -> int:
-        """How many neighbours of each are known."""
-        return self.neighbours.shape[1]
-
-    def extend(self, size: int, k: int, threads: int) -> bool:
-        """Make it at least this large where there are as many; whether it has changed."""
-        available = len(self._members if self.queries is None else self.queries)
-        size, k = max(min(size, available), len(self)), max(min(k, self._count - 1), self.k)
-        if size == len(self) and k == self.k:
-            return False
-        if self.queries is None:
-            self.excluded = self._members[:size]
-            self.items = np.ascontiguousarray(self._rows.vectors[self.excluded])
-        else:
-            self.excluded = np.full(size, -1)
-            self.items = np.ascontiguousarray(self.queries[:size])
-        slots, _ = self._exact().nearest(self.items, size, k + 1, threads, self.present)
-        others = slots != self.excluded[:, None]
-        others[others.all(axis=1), -1] = False  # nothing was excluded: drop the farthest
-        self.neighbours = slots[others].reshape(size, k)
-        return True
-
-
 class Calibration:
     """Ranks of the true neighbours of a sample, and the efforts that follow.
 
@@ -328,7 +218,7 @@ class Calibration:
         """
         with self._lock:
             if (k, recall) not in self._efforts:
-                size = _LARGE_SAMPLE if recall > _LARGE_SAMPLE_TARGET else SMALL_SAMPLE
+                size = LARGE_SAMPLE if recall > _LARGE_SAMPLE_TARGET else SMALL_SAMPLE
                 ranks = self._known_ranks(
                     size, FIRST_K if k <= FIRST_K else max(k, _LATER_K), threads
                 )
@@ -405,7 +295,7 @@ class Calibration:
             own = reached[np.arange(len(region)), shares_at(level)[region]]
             return lower_bound(own, k) >= recall
 
-        levels = np.unique(by_region)
+        levels = np.sort(by_region, axis=None)
         low, high = 0, len(levels) - 1  # the promise is kept at the highest, with the most effort
         while low < high:
             middle = (low + high) // 2

@@ -31,6 +31,9 @@ class StoredPlan(Protocol):
     def planner(self, rows: Rows, present: Mask | None, threads: int) -> Planner:
         """The planner of these rows, the first of which it was stored for."""
 
+    def check(self, threads: int) -> list[str]:
+        """What is wrong with what is stored, see :meth:`Planner.check`."""
+
 
 class Snapshot:
     """What is stored, and how it is searched.

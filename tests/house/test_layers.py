@@ -13,6 +13,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "lookalike"
 ROWS = [
     ["__main__"],
     ["cli", "web"],
+    ["commands"],
     ["album", "cluster", "lab", "demo", "sklearn"],
     ["__init__"],
     ["plots", "report", "datasets"],
@@ -23,6 +24,7 @@ ROWS = [
     ["planner"],
     ["dimensions", "settings"],
     ["recall", "costs"],
+    ["sample"],
     ["engines"],
     ["hashing", "metrics", "store", "results", "pairs", "layout", "members", "pictures"],
     ["arrays", "seeds", "native"],

@@ -14,7 +14,12 @@ from lookalike import errors
         (errors.NotSupported, NotImplementedError),
         (errors.MissingExtra, ImportError),
         (errors.UnreadableFile, OSError),
+        (errors.CorruptStore, OSError),
+        (errors.NewerFormat, OSError),
         (errors.WouldOverwrite, FileExistsError),
+        (errors.NotWritten, OSError),
+        (errors.Locked, BlockingIOError),
+        (errors.ReadOnly, PermissionError),
     ],
 )
 def test_every_error_is_caught_by_ours_and_by_its_builtin(
@@ -29,7 +34,7 @@ def test_the_table_of_errors_names_each_with_its_builtin() -> None:
     for name in errors.__all__:
         assert name in told
         for base in getattr(errors, name).__bases__:
-            if base not in (errors.LookalikeError, Exception):
+            if base not in (errors.LookalikeError, errors.UnreadableFile, Exception):
                 assert f"({base.__name__})" in told
 
 

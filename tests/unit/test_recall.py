@@ -16,7 +16,8 @@ from lookalike.engines.projection import learn_components
 from lookalike.engines.rows import Rows
 from lookalike.errors import InvalidInput, NotSupported
 from lookalike.native import Measure
-from lookalike.recall import Calibration, Sample, lower_bound
+from lookalike.recall import Calibration, lower_bound
+from lookalike.sample import Sample
 
 Floats = npt.NDArray[np.float32]
 

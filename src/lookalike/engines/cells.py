@@ -21,7 +21,7 @@ from lookalike.engines.effort import Effort, Regions, Sightings
 from lookalike.engines.engine import Distances, Engine, Found, Items, Mask, Slots
 from lookalike.engines.projection import Components, Projection
 from lookalike.engines.rows import Rows
-from lookalike.engines.sketch import Sketches, extended_sketches, learn_sketches
+from lookalike.engines.sketch import Sketches, extended_sketches, learn_sketches, misplaced
 from lookalike.results import Step
 from lookalike.store.named import Arrays, array_of, number_of
 
@@ -151,6 +151,23 @@ class CellTables:
         )
         projection = Projection(components, dimensions, of_bytes=not rows.are_floats)
         return cls(rows, projection, sketches, Regions(regions))
+
+    def check(self, rows: Rows, present: Mask | None) -> list[str]:
+        """What is wrong with the tables: nothing, if every row is where searches look for it.
+
+        Parameters
+        ----------
+        rows : Rows
+            Those that the tables are of, and later ones.
+        present : ndarray of uint8, shape (len(rows),), or None
+            0 for rows that were removed.
+        """
+        return misplaced(
+            self.sketches,
+            rows.view(0, self.count),
+            None if present is None else present[: self.count],
+            self.projection,
+        )
 
     def extended(self, rows: Rows, kept: Mask, threads: int) -> CellTables:
         """Tables of more rows, encoded with what was learned.

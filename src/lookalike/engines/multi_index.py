@@ -88,7 +88,11 @@ class Substrings:
             Decides the sample, and one order of bits that is tried.
         threads : int
         """
-        places = _balanced(rows, bits, seed)
+        return cls.sorted_by(rows, _balanced(rows, bits, seed), threads)
+
+    @classmethod
+    def sorted_by(cls, rows: Rows, places: list[list[int]], threads: int = 1) -> Substrings:
+        """Sort the rows by each of these substrings."""
         starts = np.empty(sum((1 << len(own)) + 1 for own in places), np.uint32)
         order = np.empty(len(places) * len(rows), np.uint32)
         native.sort_by_substrings(rows.array, places, threads, starts, order)
@@ -145,6 +149,19 @@ class MultiIndexEngine(Engine):
     @property
     def size_bytes(self) -> int:
         return self.substrings.size_bytes
+
+    def check(self) -> list[str]:
+        """What is wrong with the substrings: nothing, if they are those of the rows."""
+        known = self.substrings
+        again = Substrings.sorted_by(self._rows, known.places)
+        if sorted(place for own in known.places for place in own) != list(range(self.bits)):
+            return ["the substrings are not all bits, each once"]
+        wrong = [
+            name
+            for name in ("starts", "order")
+            if not np.array_equal(getattr(known, name), getattr(again, name))
+        ]
+        return [f"{name} is not what the rows give, sorted by substrings" for name in wrong]
 
     def cost_ns(self, radius: int) -> float:
         """What a search within a radius costs by the cost model, with look-ups."""

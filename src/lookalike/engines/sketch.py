@@ -119,6 +119,34 @@ def extended_sketches(
     return Sketches(old.cells, old.sketch, starts, blocks, places, sizes)
 
 
+def misplaced(
+    sketches: Sketches,
+    rows: Rows,
+    present: npt.NDArray[np.uint8] | None,
+    projection: Projection,
+    threads: int = 1,
+) -> list[str]:
+    """What is wrong with sketches of these rows: which cell each belongs to is found once more."""
+    of_row, _ = _assigned(sketches.cells, rows, projection, threads)
+    places = _BLOCK * (sketches.starts[1:] - sketches.starts[:-1])
+    of_place = np.repeat(np.arange(len(sketches.cells)), places)
+    used = sketches.rows != _NO_ROW
+    found = sketches.rows[used]
+    problems = []
+    if not np.array_equal(of_row[found], of_place[used]):
+        problems.append("block_rows has rows in cells that are not the nearest")
+    if not np.array_equal(np.bincount(of_place[used], minlength=len(places)), sketches.sizes):
+        problems.append("cell_sizes is not how many rows the cells have")
+    lost = np.ones(len(rows), np.bool_) if present is None else present != 0
+    lost[found] = False
+    if lost.any():
+        problems.append(f"block_rows lacks {np.count_nonzero(lost)} rows")
+    starts = np.concatenate([[0], np.cumsum(-(-sketches.sizes // _BLOCK))])
+    if not np.array_equal(starts, sketches.starts):
+        problems.append("block_starts does not fit the cells")
+    return problems
+
+
 def _assigned(
     cells: native.Cells, rows: Rows, projection: Projection, threads: int
 ) -> tuple[npt.NDArray[np.uint32], float]:

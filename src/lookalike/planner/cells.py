@@ -18,8 +18,9 @@ from lookalike.engines.projection import Components, learn_components
 from lookalike.engines.rows import Rows
 from lookalike.metrics import Metric
 from lookalike.planner.planner import PLANNED_K, Plan, Planner
-from lookalike.recall import FIRST_K, SMALL_SAMPLE, Calibrated, Calibration, Sample, measure
+from lookalike.recall import FIRST_K, Calibrated, Calibration, measure
 from lookalike.results import Fate
+from lookalike.sample import SMALL_SAMPLE, Sample
 from lookalike.store.named import Stored, count_of
 
 __all__ = ["CellsPlanner"]
@@ -113,6 +114,9 @@ class CellsPlanner(Planner):
         }
         return planner
 
+    def check(self) -> list[str]:
+        return [] if self.tables is None else self.tables.check(self._rows, self._present)
+
     def stored(self) -> Stored:
         facts, arrays = super().stored()
         arrays |= self._components.arrays() | self._sample.arrays()
@@ -136,12 +140,14 @@ class CellsPlanner(Planner):
         """A planner that promises for queries like these, not for queries like the members."""
         planner = copy(self)
         planner._engines, planner._first_costs = {}, {}
-        planner._calibrate(queries)
+        planner._calibrate(
+            Sample(planner._borrowed_exact, planner._rows, planner._seed, queries, planner._present)
+        )
         return planner
 
-    def _calibrate(self, queries: Items | None) -> None:
+    def _calibrate(self, sample: Sample) -> None:
         """Measure again, from now on, what searches need."""
-        self._sample = Sample(self._borrowed_exact, self._rows, self._seed, queries, self._present)
+        self._sample = sample
         if self.tables is not None:
             self._calibration = Calibration(self.tables, self._sample)
         self._calibrated_rows, self._calibrated_members = len(self._rows), self._members
@@ -155,7 +161,7 @@ class CellsPlanner(Planner):
         added = len(rows) - self._calibrated_rows
         removed = self._calibrated_members + added - self._members
         if added + removed > self._calibrated_members // _CALIBRATED_SHARE:
-            self._calibrate(self._sample.queries)
+            self._calibrate(self._sample.changed(self._borrowed_exact, rows, present, threads))
         # Searches that were asked for before must not wait for what they need.
         for k, recall in asked:
             self.engine(k, recall, threads)

@@ -81,6 +81,9 @@ class MultiIndexPlanner(Planner):
         planner._take_up(facts, present)
         return planner
 
+    def check(self) -> list[str]:
+        return self._index.check()
+
     def stored(self) -> Stored:
         facts, arrays = super().stored()
         substrings = self._index.substrings

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 __all__ = [
     "create",
+    "link",
     "make_folder",
     "remove",
     "remove_folder",
@@ -48,6 +49,11 @@ def make_folder(path: Path) -> None:
 def replace(source: Path, target: Path) -> None:
     """Rename a file or a folder, over what has that name: at once or not at all."""
     os.replace(source, target)  # noqa: PTH105  # tests put their own function here
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name."""
+    target.hardlink_to(source)
 
 
 def sync_folder(path: Path) -> None:

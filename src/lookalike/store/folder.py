@@ -17,12 +17,14 @@ new manifest.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,17 +40,17 @@ from lookalike.errors import (
     WouldOverwrite,
 )
 from lookalike.store import disk
-from lookalike.store.array_file import ArrayFile, write_array
+from lookalike.store.array_file import ArrayFile, header_of, write_array
 from lookalike.store.lock import WriterLock
 from lookalike.store.manifest import Facts, Manifest, Segment
 
-__all__ = ["Folder", "OpenSegment", "Progress", "Progressing", "folder_for", "is_index"]
+__all__ = ["Damage", "Folder", "OpenSegment", "Progress", "Progressing", "folder_for", "is_index"]
 
 Progress = Callable[[int, int], object]  # (done, total) bytes -> False to cancel
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 _MANIFEST, _NEXT, _COPY = "manifest.json", "manifest.next", "manifest.copy.json"
-_LOCK, _SEGMENTS = "writer.lock", "segments"
+_LOCK, _SEGMENTS, _DAMAGED = "writer.lock", "segments", "damaged"
 _OWN_NAMES = {_MANIFEST, _NEXT, _COPY, _LOCK, _SEGMENTS}
 _ATTEMPTS = 100  # to open a snapshot while commits come between
 _MOST_MANIFEST = 1 << 26
@@ -75,6 +77,17 @@ class Progressing:
                 f"stopped after {self._done:,} of {self._total:,} bytes, as progress asked for; "
                 "nothing has changed. Call again to start anew."
             )
+
+
+class Damage(NamedTuple):
+    """A file that is not what was written."""
+
+    segment: Segment
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"segment {self.segment.name}, array {self.name}: {self.why}"
 
 
 class OpenSegment:
@@ -126,31 +139,79 @@ class Folder:
     """
 
     def __init__(self, path: Path, *, writing: bool) -> None:
-        self.path = path
-        self._lock: WriterLock | None = None
+        self._start(path)
         self._check_is_there()
         if writing:
             self._take_lock()
-        self.written_bytes = 0
         try:
             self.manifest = self.read_manifest()
             if writing:
+                # Who wrote it may have been killed before it was on the disk for good; what the
+                # one before it names is needed until then.
+                with _refusals(path):
+                    disk.sync_folder(path)
                 self._clean()
         except BaseException:
             self.close()
             raise
 
+    def _start(self, path: Path) -> None:
+        self.path = path
+        self.manifest = Manifest(0, 1, {}, ())
+        self.written_bytes = 0
+        self._lock: WriterLock | None = None
+        self._recovering = False  # the manifest on the disk is damaged, and will be replaced
+
     @classmethod
     def create(cls, path: Path) -> Folder:
         """A folder that is not there or empty, to commit an index to."""
-        with _refusals(path):
-            disk.make_folder(path / _SEGMENTS)
-            folder = cls.__new__(cls)
-            folder.path, folder._lock, folder.written_bytes = path, None, 0
+        folder = cls.__new__(cls)
+        folder._start(path)
+        try:
+            with _refusals(path):
+                _make_folders(path.absolute() / _SEGMENTS)
             folder._take_lock()
-            disk.sync_folder(path.absolute().parent)
-        folder.manifest = Manifest(0, 1, {}, ())
+            if is_index(path):  # who had the lock before has written it
+                raise WouldOverwrite(
+                    f"an index must be saved to a folder that is not there yet; got {path}, where "
+                    "another process has just saved one. Choose another, or pass replace=True."
+                )
+        except BaseException:
+            folder.close()
+            raise
         return folder
+
+    @classmethod
+    def recovered(cls, path: Path) -> tuple[Folder, list[str]]:
+        """A folder to be repaired, with its lock; its manifest may be damaged.
+
+        Returns
+        -------
+        Folder, list of str
+            And what was found out on the way.
+
+        Raises
+        ------
+        CorruptStore
+            When the manifest and its copy are damaged.
+        """
+        folder = cls.__new__(cls)
+        folder._start(path)
+        if not (path / _COPY).exists():
+            folder._check_is_there()
+        folder._take_lock()
+        try:
+            try:
+                folder.manifest, notes = folder.read_manifest(), []
+            except CorruptStore as error:
+                copy = _small_file(path / _COPY, f"{path}: {_COPY}")
+                folder.manifest = Manifest.from_bytes(copy, f"{path}: {_COPY}")
+                notes = [f"{_MANIFEST}: {error.why}; its copy is used"]
+                folder._recovering = True
+        except BaseException:
+            folder.close()
+            raise
+        return folder, notes
 
     # ---- what is there
 
@@ -194,6 +255,41 @@ class Folder:
                     continue
                 yield segments
                 return
+
+    def damages(self, progress: Progress | None = None) -> tuple[Damage, ...]:
+        """What is wrong with the files of the newest snapshot: every byte is read.
+
+        Parameters
+        ----------
+        progress : callable, optional
+        """
+        told = Progressing(progress, sum(own.file_bytes for own in self.manifest.segments))
+        found: list[Damage] = []
+        for segment in self.manifest.segments:
+            for name, stored in segment.arrays.items():
+                try:
+                    with self._file(segment, name) as file:
+                        file.check_ends()
+                        file.check_whole(told)
+                except CorruptStore as error:
+                    found.append(Damage(segment, name, error.why))
+                except OSError as error:
+                    found.append(Damage(segment, name, f"it cannot be read: {error.strerror}"))
+                    told(stored.file_bytes)
+        if found and self.read_manifest() != self.manifest:
+            self.manifest = self.read_manifest()  # somebody has committed meanwhile
+            return self.damages(progress)
+        return tuple(found)
+
+    def _file(self, segment: Segment, name: str) -> ArrayFile:
+        """One file of a segment."""
+        root = _open_folder(str(self.path), None, self.about)
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, root)
+            folder = _open_folder(f"{_SEGMENTS}/{segment.name}", root, self.about)
+            stack.callback(os.close, folder)
+            about = f"{self.about}, segment {segment.name}, array {name}"
+            return ArrayFile(folder, f"{name}.npy", about, segment.arrays[name])
 
     def newest(self) -> Folder:
         """The same folder as it is now, without its lock."""
@@ -247,7 +343,8 @@ class Folder:
             When somebody else has changed it, against the lock.
         """
         self._check_writing()
-        self._check_unchanged()
+        if not self._recovering:
+            self._check_unchanged()
         following = 1 + max((int(segment.name) for segment in segments), default=0)
         manifest = Manifest(
             self.manifest.generation + 1,
@@ -259,13 +356,37 @@ class Folder:
         with _refusals(self.path):
             self._write_anew(self.path / _NEXT, data)
             disk.replace(self.path / _NEXT, self.path / _MANIFEST)
-            self.manifest = manifest
-            disk.sync_folder(self.path)
+            try:
+                disk.sync_folder(self.path)
+            except OSError:
+                self._take_back(manifest)
+                raise
+        self.manifest, self._recovering = manifest, False
         self.written_bytes += len(data)
         # For repair, should the manifest be damaged: nothing else ever reads it.
         with contextlib.suppress(OSError):
             self._write_anew(self.path / _COPY, data)
         self._clean()
+
+    def salvaged(self, segment: Segment, name: str) -> npt.NDArray[np.uint8]:
+        """The bytes of the values of a file that may be damaged; none if it cannot be read."""
+        start = len(header_of(segment.arrays[name].dtype, segment.arrays[name].shape))
+        try:
+            with _opened_plain(self.path / _SEGMENTS / segment.name / f"{name}.npy") as file:
+                return np.frombuffer(file.read(segment.arrays[name].file_bytes)[start:], np.uint8)
+        except OSError:
+            return np.empty(0, np.uint8)
+
+    def set_aside(self, damages: tuple[Damage, ...]) -> None:
+        """Give damaged files a second name, under which they stay when the index goes on."""
+        for damage in damages:
+            source = self.path / _SEGMENTS / damage.segment.name / f"{damage.name}.npy"
+            target = self.path / _DAMAGED / damage.segment.name / source.name
+            if source.is_file() and not source.is_symlink() and not target.exists():
+                with _refusals(self.path):
+                    disk.make_folder(target.parent)
+                    disk.link(source, target)
+                    disk.sync_folder(target.parent)
 
     def close(self) -> None:
         """Release the lock. What was read stays."""
@@ -289,7 +410,8 @@ class Folder:
             )
 
     def _take_lock(self) -> None:
-        self._lock = WriterLock(self.path / _LOCK)
+        with _refusals(self.path):
+            self._lock = WriterLock(self.path / _LOCK)
 
     def _check_writing(self) -> None:
         if not self.is_writing:
@@ -307,6 +429,32 @@ class Folder:
                 f"{self.path} must be changed by one process at a time; another one has changed "
                 "it although this one holds the lock. Open it again, on a file system with locks."
             )
+
+    def _take_back(self, refused: Manifest) -> None:
+        """Commit what was before anew: after a power cut, either may be there.
+
+        It is the newer one and names no folder again, so that both stay whole until a later commit
+        is on the disk for good.
+        """
+        try:
+            if not self.manifest.generation:
+                disk.remove(self.path / _MANIFEST)
+                return
+            before = dataclasses.replace(
+                self.manifest,
+                generation=refused.generation + 1,
+                next_segment=refused.next_segment,
+            )
+            self._write_anew(self.path / _NEXT, before.to_bytes())
+            disk.replace(self.path / _NEXT, self.path / _MANIFEST)
+            self.manifest = before
+        except OSError as error:
+            self.manifest = refused
+            raise NotWritten(
+                f"{self.path} could not be written for good, nor as it was before: "
+                f"{error.strerror or error}. The change is there, and a power cut may undo it. See "
+                "to the disk, and open it again."
+            ) from error
 
     def _write_anew(self, path: Path, data: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -359,6 +507,16 @@ def is_index(path: Path) -> bool:
     return (path / _MANIFEST).exists()
 
 
+def _make_folders(path: Path) -> None:
+    """Make a folder and those above it, on the disk for good."""
+    for folder in (*reversed(path.parents), path):
+        is_new = not folder.exists()
+        if is_new:
+            disk.make_folder(folder)
+        if is_new or folder in (path, path.parent):  # they may be left of an attempt that failed
+            disk.sync_folder(folder.parent)
+
+
 class _refusals:  # noqa: N801  # reads as a statement
     """Turn what the system refuses into an error that says so."""
 
@@ -381,17 +539,26 @@ class _refusals:  # noqa: N801  # reads as a statement
             ) from error
 
 
+def _opened_plain(path: Path) -> BinaryIO:
+    """A file, if it is a plain one: neither links nor pipes are followed, or waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = open(descriptor, "rb")  # noqa: PTH123, SIM115  # a descriptor, which the caller closes
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no plain file")
+    return file
+
+
 def _small_file(path: Path, about: str) -> bytes:
     """The bytes of a plain file that is not too large."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with _opened_plain(path) as file:
+            data = file.read(_MOST_MANIFEST + 1)
     except OSError as error:
         raise CorruptStore(about, f"it cannot be opened as a plain file: {error}") from error
-    with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor
-        state = os.fstat(descriptor)
-        if not stat.S_ISREG(state.st_mode) or state.st_size > _MOST_MANIFEST:
-            raise CorruptStore(about, "it is no plain file of a possible size")
-        return file.read(_MOST_MANIFEST + 1)
+    if len(data) > _MOST_MANIFEST:
+        raise CorruptStore(about, f"it has more than {_MOST_MANIFEST:,} bytes")
+    return data
 
 
 def _open_folder(name: str, above: int | None, about: str) -> int:

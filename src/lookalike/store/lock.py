@@ -6,6 +6,7 @@ that is left behind is none. What the file says, who holds it and where, is for 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -43,8 +44,9 @@ class WriterLock:
         try:
             self._lock(path)
             holder = {"process": os.getpid(), "host": socket.gethostname()}
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, json.dumps(holder).encode("ascii") + b"\n", 0)
+            with contextlib.suppress(OSError):  # on a full disk; it is for messages only
+                os.ftruncate(self._descriptor, 0)
+                os.pwrite(self._descriptor, json.dumps(holder).encode("ascii") + b"\n", 0)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -81,7 +83,8 @@ class WriterLock:
         """Let others have it."""
         if self._descriptor >= 0:
             if self.is_held:
-                os.ftruncate(self._descriptor, 0)
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = -1
 

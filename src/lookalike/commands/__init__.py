@@ -1,0 +1,1 @@
+"""The commands of ``lookalike``, each a thin wrapper of library calls."""
