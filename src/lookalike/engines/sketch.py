@@ -19,7 +19,14 @@ from lookalike.engines.projection import Projection
 from lookalike.engines.rows import Rows, aligned_rows
 from lookalike.seeds import Purpose, shuffled
 
-__all__ = ["TAIL_WEIGHT", "Sketches", "cells_for", "extended_sketches", "learn_sketches"]
+__all__ = [
+    "TAIL_WEIGHT",
+    "Sketches",
+    "cells_for",
+    "extended_sketches",
+    "learn_sketches",
+    "misplaced",
+]
 
 _CELLS_PER_ROOT = 3.3  # of the number of rows: ranking cells costs little, scanning them much
 _CELL_MULTIPLE = 16  # cells are scanned 16 at a time
