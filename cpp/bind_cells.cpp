@@ -1,5 +1,8 @@
 // Projection, cells and sketch for Python, and the search that joins them.
 #include "bindings.h"
+
+#include <cstring>
+
 #include "cell_scan.h"
 #include "workers.h"
 
@@ -79,6 +82,25 @@ void check_rows(const Slots& rows, std::size_t count) {
     }
 }
 
+// A place without a row must be as BlockWriter::pad leaves it: its estimate is then too large to
+// be kept, so that no search looks for its row.
+void check_padding(const RowArray& blocks, const Slots& rows) {
+    const std::size_t bytes = blocks.shape(1), lane_bytes = 4;
+    for (std::size_t slot = 0; slot < rows.size(); ++slot) {
+        if (rows(slot) != no_row) continue;
+        const std::uint8_t* lane =
+            blocks.data() + slot / block_vectors * bytes + lane_bytes * (slot % block_vectors);
+        std::int32_t norm;
+        std::memcpy(&norm, lane, sizeof norm);
+        require(norm == padding_norm, "a place without a row must have the norm of padding");
+        for (std::size_t at = lane_bytes * block_vectors; at < bytes;
+             at += lane_bytes * block_vectors)
+            for (std::size_t b = 0; b < lane_bytes; ++b)
+                require(lane[at + b] == padding_codes,
+                        "a place without a row must have the codes of padding");
+    }
+}
+
 CellsOfArrays make_cell_scan(const ScanOfArrays& verifier, const ProjectionOfArrays& projection,
                              std::shared_ptr<Cells> cells, const Sketch& sketch, Slots starts,
                              RowArray blocks, Slots rows) {
@@ -90,6 +112,7 @@ CellsOfArrays make_cell_scan(const ScanOfArrays& verifier, const ProjectionOfArr
                 blocks.shape(1) == block_bytes(sketch.dimensions()),
             "blocks do not fit");
     check_rows(rows, verifier.scan.rows().count);
+    check_padding(blocks, rows);
     auto scan =
         std::make_unique<CellScan>(verifier.scan.verifier(), projection.projection, *cells, sketch,
                                    CellBlocks{starts.data(), blocks.data(), rows.data()});

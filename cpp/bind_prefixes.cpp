@@ -16,8 +16,29 @@ struct PrefixesOfArrays {
     std::unique_ptr<PrefixScan> scan;
 };
 
+// Tables that were stored; empty where they are to be built.
+using Stored =
+    std::optional<std::tuple<In<std::uint32_t, nb::ndim<2>>, In<std::uint32_t, nb::ndim<2>>,
+                             In<std::uint8_t, nb::ndim<2>>>>;
+
+std::unique_ptr<PrefixScan> make_scan(const ExactScan& exact, const PrefixFunctions& functions,
+                                      std::size_t threads, const Stored& stored) {
+    if (!stored) return std::make_unique<PrefixScan>(exact, functions, threads);
+    const auto& [codes, rows, sketches] = *stored;
+    PrefixScan::Parts parts{{codes.data(), codes.data() + codes.size()},
+                            {rows.data(), rows.data() + rows.size()},
+                            {sketches.data(), sketches.data() + sketches.size()}};
+    return std::make_unique<PrefixScan>(exact, functions, std::move(parts));
+}
+
+auto arrays_of_scan(const PrefixesOfArrays& self) {
+    PrefixScan::Parts parts = self.scan->parts();
+    return std::tuple(array_of(std::move(parts.codes)), array_of(std::move(parts.rows)),
+                      array_of(std::move(parts.sketches)));
+}
+
 PrefixesOfArrays of_bits(const ScanOfArrays& exact, const BitSampler& sampler, double span,
-                         std::size_t threads) {
+                         std::size_t threads, const Stored& stored) {
     require(span > 0, "a span must be positive");
     PrefixesOfArrays all{
         std::make_unique<ScanOfArrays>(exact), {}, std::make_unique<BitSampler>(sampler), {}};
@@ -26,19 +47,19 @@ PrefixesOfArrays of_bits(const ScanOfArrays& exact, const BitSampler& sampler, d
     functions.span = span;
     functions.codes = sampler.tables();
     nb::gil_scoped_release release;
-    all.scan = std::make_unique<PrefixScan>(all.exact->scan, functions, threads);
+    all.scan = make_scan(all.exact->scan, functions, threads, stored);
     return all;
 }
 
 PrefixesOfArrays of_planes(const ScanOfArrays& exact, const ProjectionOfArrays& projection,
-                           bool centred, std::size_t threads) {
+                           bool centred, std::size_t threads, const Stored& stored) {
     PrefixesOfArrays all{std::make_unique<ScanOfArrays>(exact), projection, {}, {}};
     PrefixFunctions functions;
     functions.projection = projection.projection;
     functions.collision = centred ? Collision::centred_angles : Collision::angles;
     functions.codes = projection.projection.outputs / prefix_bits;
     nb::gil_scoped_release release;
-    all.scan = std::make_unique<PrefixScan>(all.exact->scan, functions, threads);
+    all.scan = make_scan(all.exact->scan, functions, threads, stored);
     return all;
 }
 
@@ -70,8 +91,12 @@ void bind_prefixes(nb::module_& m) {
             },
             "met"_a, "near"_a);
     nb::class_<PrefixesOfArrays>(m, "PrefixScan")
-        .def_static("of_bits", &of_bits, "exact"_a, "sampler"_a, "span"_a, "threads"_a)
-        .def_static("of_planes", &of_planes, "exact"_a, "projection"_a, "centred"_a, "threads"_a)
+        .def_static("of_bits", &of_bits, "exact"_a, "sampler"_a, "span"_a, "threads"_a,
+                    "stored"_a = nb::none())
+        .def_static("of_planes", &of_planes, "exact"_a, "projection"_a, "centred"_a, "threads"_a,
+                    "stored"_a = nb::none())
+        .def("arrays", &arrays_of_scan,
+             "Codes and rows of one table after the other, and the sketches of the rows.")
         .def_prop_ro("tables", [](const PrefixesOfArrays& self) { return self.scan->tables(); })
         .def_prop_ro("size_bytes",
                      [](const PrefixesOfArrays& self) { return self.scan->size_bytes(); })

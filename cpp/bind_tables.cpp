@@ -12,6 +12,8 @@ using namespace nb::literals;
 
 namespace {
 
+constexpr std::size_t most_words = 1024;  // of a code
+
 BitSampler make_sampler(In<std::uint32_t, nb::ndim<2>> offsets, In<std::uint8_t, nb::ndim<2>> masks,
                         In<std::uint8_t, nb::ndim<2>> levels, std::size_t width,
                         std::uint8_t limit) {
@@ -23,6 +25,63 @@ BitSampler make_sampler(In<std::uint32_t, nb::ndim<2>> offsets, In<std::uint8_t,
     for (std::size_t i = 0; i < tests.size(); ++i)
         tests[i] = {offsets.data()[i], masks.data()[i], levels.data()[i]};
     return BitSampler(std::move(tests), tables, bits, width, limit);
+}
+
+template <typename T>
+void append(std::vector<T>& all, const std::vector<T>& own) {
+    all.insert(all.end(), own.begin(), own.end());
+}
+
+auto arrays_of_tables(const BucketTables& tables) {
+    std::vector<std::int64_t> buckets;
+    BucketTable::Parts all;
+    for (const BucketTable& table : tables.tables()) {
+        const BucketTable::Parts own = table.parts();
+        buckets.push_back(std::int64_t(own.keys.size()));
+        append(all.keys, own.keys);
+        append(all.codes, own.codes);
+        append(all.starts, own.starts);
+        append(all.rows, own.rows);
+    }
+    return std::tuple(array_of(std::move(buckets)), array_of(std::move(all.keys)),
+                      array_of(std::move(all.codes)), array_of(std::move(all.starts)),
+                      array_of(std::move(all.rows)));
+}
+
+using Words = In<std::uint64_t, nb::ndim<1>>;
+using Numbers = In<std::uint32_t, nb::ndim<1>>;
+
+// The next values of an array of several tables.
+template <typename T, typename Array>
+std::vector<T> next_of(const Array& array, std::size_t& at, std::size_t size) {
+    require(size <= array.size() - at, "the arrays of bucket tables do not fit");
+    const T* first = array.data() + at;
+    at += size;
+    return std::vector<T>(first, first + size);
+}
+
+BucketTables tables_of_arrays(std::size_t count, std::size_t words,
+                              In<std::int64_t, nb::ndim<1>> buckets, Words keys, Words codes,
+                              Numbers starts, Numbers rows) {
+    require(0 < words && words <= most_words && count <= rows.size(),
+            "the arrays of bucket tables do not fit");
+    std::vector<BucketTable> tables;
+    std::size_t key = 0, code = 0, start = 0, row = 0;
+    for (std::size_t t = 0; t < buckets.size(); ++t) {
+        require(0 <= buckets(t) && std::size_t(buckets(t)) <= count,
+                "the arrays of bucket tables do not fit");
+        const std::size_t own = std::size_t(buckets(t));
+        BucketTable::Parts parts;
+        parts.keys = next_of<std::uint64_t>(keys, key, own);
+        parts.codes = next_of<std::uint64_t>(codes, code, words > 1 ? own * words : 0);
+        parts.starts = next_of<std::uint32_t>(starts, start, own + 1);
+        parts.rows = next_of<std::uint32_t>(rows, row, count);
+        tables.emplace_back(std::move(parts), count, words);
+    }
+    require(
+        key == keys.size() && code == codes.size() && start == starts.size() && row == rows.size(),
+        "the arrays of bucket tables do not fit");
+    return BucketTables(std::move(tables), count, words);
 }
 
 }  // namespace
@@ -62,6 +121,12 @@ void bind_tables(nb::module_& m) {
                                         codes.shape(2), threads);
             },
             "codes"_a, "threads"_a)
+        .def_static("of_arrays", &tables_of_arrays, "count"_a, "words"_a, "buckets"_a, "keys"_a,
+                    "codes"_a, "starts"_a, "rows"_a,
+                    "Tables whose arrays were stored; they are checked and copied.")
+        .def("arrays", &arrays_of_tables,
+             "Buckets of each table; keys, codes of several words, starts and rows of all.")
+        .def_prop_ro("words", &BucketTables::words)
         .def_prop_ro("count", &BucketTables::count)
         .def_prop_ro("size_bytes", &BucketTables::size_bytes)
         .def(

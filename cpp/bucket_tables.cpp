@@ -43,6 +43,32 @@ BucketTable::BucketTable(const std::uint64_t* codes, std::size_t count, std::siz
     cut_buckets(codes, entries);
 }
 
+BucketTable::BucketTable(Parts&& parts, std::size_t count, std::size_t words)
+    : words_(words),
+      cell_bits_(std::min(unsigned(std::bit_width(count)), most_cell_bits)),
+      keys_(std::move(parts.keys)),
+      codes_(std::move(parts.codes)),
+      starts_(std::move(parts.starts)),
+      rows_(std::move(parts.rows)) {
+    const std::size_t buckets = keys_.size();
+    const auto require = [](bool condition) {
+        if (!condition) throw std::invalid_argument("the parts of a bucket table do not fit");
+    };
+    require(words > 0 && codes_.size() == (words > 1 ? buckets * words : 0));
+    require(rows_.size() == count && starts_.size() == buckets + 1 && starts_[0] == 0 &&
+            starts_[buckets] == count);
+    for (std::size_t b = 0; b < buckets; ++b)
+        require(starts_[b] < starts_[b + 1] && (b == 0 || keys_[b - 1] <= keys_[b]));
+    std::vector<bool> met(count);
+    for (const std::uint32_t row : rows_) {
+        require(row < count && !met[row]);
+        met[row] = true;
+    }
+    directory_.assign((std::size_t(1) << cell_bits_) + 1, 0);
+    for (const std::uint64_t key : keys_) ++directory_[cell(key) + 1];
+    std::partial_sum(directory_.begin(), directory_.end(), directory_.begin());
+}
+
 // Counting sort by cell, the leading bits of the key; rows stay in order within a cell.
 std::vector<BucketTable::Entry> BucketTable::entries_by_cell(const std::uint64_t* codes,
                                                              std::size_t count) {

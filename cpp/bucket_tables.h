@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "bit_sampling.h"
@@ -16,6 +17,15 @@ class BucketTable {
 public:
     // codes: (count, words)
     BucketTable(const std::uint64_t* codes, std::size_t count, std::size_t words);
+
+    // What a table consists of, to be stored and taken up again.
+    struct Parts {
+        std::vector<std::uint64_t> keys, codes;
+        std::vector<std::uint32_t> starts, rows;
+    };
+    // Throws where they are no table: whatever they hold, a search stays inside of it.
+    BucketTable(Parts&& parts, std::size_t count, std::size_t words);
+    Parts parts() const { return {keys_, codes_, starts_, rows_}; }
 
     struct Bucket {
         const std::uint32_t* rows;  // ascending
@@ -58,6 +68,10 @@ public:
     // codes: (tables, count, words), as BitSampler::codes writes them.
     BucketTables(const std::uint64_t* codes, std::size_t tables, std::size_t count,
                  std::size_t words, std::size_t threads);
+
+    // Of tables that were stored.
+    BucketTables(std::vector<BucketTable>&& tables, std::size_t count, std::size_t words)
+        : count_(count), words_(words), tables_(std::move(tables)) {}
 
     std::size_t count() const { return count_; }
     std::size_t words() const { return words_; }

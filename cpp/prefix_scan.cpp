@@ -45,13 +45,10 @@ struct PrefixScan::Scratch {
     Mask allowed = nullptr;
 };
 
-PrefixScan::PrefixScan(const ExactScan& exact, const PrefixFunctions& functions,
-                       std::size_t threads)
-    : exact_(exact),
-      verifier_(exact.verifier()),
-      functions_(functions),
-      tables_(functions.codes - sketch_codes) {
+// Checks the functions, and works out what does not depend on the rows' codes.
+void PrefixScan::begin_tables() {
     const Rows& rows = verifier_.rows();
+    const PrefixFunctions& functions = functions_;
     if (functions.codes <= sketch_codes)
         throw std::invalid_argument("prefix tables need codes for tables and for a sketch");
     const bool fits = functions.sampler
@@ -66,6 +63,55 @@ PrefixScan::PrefixScan(const ExactScan& exact, const PrefixFunctions& functions,
     head_bits_ = 0;
     while (head_bits_ < most_head_bits && (rows_per_head << (head_bits_ + 1)) <= rows.count)
         ++head_bits_;
+    all_.resize(tables_);
+}
+
+PrefixScan::PrefixScan(const ExactScan& exact, const PrefixFunctions& functions, Parts&& parts)
+    : exact_(exact),
+      verifier_(exact.verifier()),
+      functions_(functions),
+      tables_(functions.codes - sketch_codes) {
+    begin_tables();
+    const std::size_t count = verifier_.rows().count;
+    const auto require = [](bool condition) {
+        if (!condition) throw std::invalid_argument("the parts of prefix tables do not fit");
+    };
+    require(parts.codes.size() == tables_ * count && parts.rows.size() == tables_ * count &&
+            parts.sketches.size() == count * sketch_bytes);
+    for (std::size_t t = 0; t < tables_; ++t) {
+        const auto first = std::ptrdiff_t(t * count), last = std::ptrdiff_t((t + 1) * count);
+        Table& table = all_[t];
+        table.codes.assign(parts.codes.begin() + first, parts.codes.begin() + last);
+        table.rows.assign(parts.rows.begin() + first, parts.rows.begin() + last);
+        require(std::is_sorted(table.codes.begin(), table.codes.end()));
+        std::vector<bool> met(count);
+        for (const std::uint32_t row : table.rows) {
+            require(row < count && !met[row]);
+            met[row] = true;
+        }
+        count_heads(table);
+    }
+    sketches_ = std::move(parts.sketches);
+}
+
+PrefixScan::Parts PrefixScan::parts() const {
+    Parts all;
+    for (const Table& table : all_) {
+        all.codes.insert(all.codes.end(), table.codes.begin(), table.codes.end());
+        all.rows.insert(all.rows.end(), table.rows.begin(), table.rows.end());
+    }
+    all.sketches = sketches_;
+    return all;
+}
+
+PrefixScan::PrefixScan(const ExactScan& exact, const PrefixFunctions& functions,
+                       std::size_t threads)
+    : exact_(exact),
+      verifier_(exact.verifier()),
+      functions_(functions),
+      tables_(functions.codes - sketch_codes) {
+    begin_tables();
+    const Rows& rows = verifier_.rows();
     std::vector<std::uint32_t> codes(rows.count * functions.codes);
     run_tasks((rows.count + hashed_together - 1) / hashed_together, threads,
               [&](std::size_t task, std::size_t) {
@@ -73,7 +119,6 @@ PrefixScan::PrefixScan(const ExactScan& exact, const PrefixFunctions& functions,
                   hash_rows(first, std::min(hashed_together, rows.count - first),
                             codes.data() + first * functions.codes);
               });
-    all_.resize(tables_);
     run_tasks(tables_, threads,
               [&](std::size_t table, std::size_t) { fill(all_[table], codes.data(), table); });
     sketches_.resize(rows.count * sketch_bytes);
@@ -123,12 +168,18 @@ void PrefixScan::fill(Table& table, const std::uint32_t* codes, std::size_t numb
     std::sort(keys.begin(), keys.end());
     table.codes.resize(count);
     table.rows.resize(count);
-    table.starts.assign((std::size_t(1) << head_bits_) + 1, 0);
     for (std::size_t i = 0; i < count; ++i) {
         table.codes[i] = key_distance(keys[i]);
         table.rows[i] = key_slot(keys[i]);
-        ++table.starts[(std::uint64_t(table.codes[i]) >> (prefix_bits - head_bits_)) + 1];
     }
+    count_heads(table);
+}
+
+// Where each beginning of a code is first.
+void PrefixScan::count_heads(Table& table) const {
+    table.starts.assign((std::size_t(1) << head_bits_) + 1, 0);
+    for (const std::uint32_t code : table.codes)
+        ++table.starts[(std::uint64_t(code) >> (prefix_bits - head_bits_)) + 1];
     for (std::size_t h = 1; h < table.starts.size(); ++h) table.starts[h] += table.starts[h - 1];
 }
 

@@ -62,6 +62,16 @@ public:
     // Where many rows share prefixes with a query, `exact` compares all: it must outlive this.
     PrefixScan(const ExactScan& exact, const PrefixFunctions& functions, std::size_t threads);
 
+    // What the tables consist of, to be stored and taken up again: codes and rows of one table
+    // after the other, and the sketches of the rows.
+    struct Parts {
+        std::vector<std::uint32_t> codes, rows;
+        std::vector<std::uint8_t> sketches;
+    };
+    // Throws where they are no tables: whatever they hold, a search stays inside of it.
+    PrefixScan(const ExactScan& exact, const PrefixFunctions& functions, Parts&& parts);
+    Parts parts() const;
+
     std::size_t tables() const { return tables_; }
     std::size_t size_bytes() const;
     const Verifier& verifier() const { return exact_.verifier(); }
@@ -83,6 +93,8 @@ private:
         std::vector<std::uint32_t> starts;       // of each beginning of a code
     };
 
+    void begin_tables();
+    void count_heads(Table& table) const;
     void hash_rows(std::size_t first, std::size_t count, std::uint32_t* codes) const;
     void hash(const std::uint8_t* row, std::uint32_t* codes) const;
     void fill(Table& table, const std::uint32_t* codes, std::size_t number) const;

@@ -44,7 +44,8 @@ void Nearest::take(Key key) {
         return;
     }
     lower_limit(margin_.beyond(key_distance(keys_[k_ - 1])));
-    while (keys_.back() >= bound_) keys_.pop_back();
+    // Rows that are no numbers, of a file of strangers, may leave none.
+    while (!keys_.empty() && keys_.back() >= bound_) keys_.pop_back();
     inserting_ = keys_.size() <= 4 * most_inserted;
 }
 

@@ -17,8 +17,9 @@ constexpr unsigned most_shift = 10;  // 500 times the data: sums still fit 29 bi
 // Adding this pushes the fraction of any |x| < 2^22 out of a float32, rounding to even.
 constexpr float rounder = 12582912.0f;
 
+// In this order, so that what is no number becomes -most.
 float clamped(float value, float most) {
-    return std::min(std::max(value, -most), most);
+    return std::min(std::max(-most, value), most);
 }
 
 }  // namespace
@@ -35,7 +36,8 @@ Sketch::Sketch(std::vector<float> steps, float unit) : steps_(std::move(steps)),
         throw std::invalid_argument("dimensions must be a multiple of 8");
     if (!(unit > 0.0f)) throw std::invalid_argument("the unit of a sketch must be positive");
     for (const float step : steps_) {
-        if (!(step > 0.0f)) throw std::invalid_argument("the steps of a sketch must be positive");
+        if (!(step > 0.0f && std::isfinite(step)))
+            throw std::invalid_argument("the steps of a sketch must be positive");
         query_factors_.push_back(step / unit);
     }
 }

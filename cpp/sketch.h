@@ -57,5 +57,7 @@ constexpr std::uint32_t estimate_zero = std::uint32_t(1) << 31;
 // Norms and offsets are clamped here: the estimates of real vectors stay below that of padding.
 constexpr float most_norm = float(1 << 28);
 constexpr std::int32_t padding_norm = (1 << 30) + (1 << 28);
+// Two codes of zero, as a byte of a block.
+constexpr std::uint8_t padding_codes = 0x88;
 
 }  // namespace lookalike

@@ -192,7 +192,11 @@ void Verifier::write(Nearest& nearest, const Query& query, std::size_t k, std::i
     if (is_float(measure_)) {
         thread_local std::vector<Hit> hits;
         hits.clear();
-        for (const Key key : keys) hits.push_back({exact_distance(key, query), key_slot(key)});
+        for (const Key key : keys) {
+            const double distance = exact_distance(key, query);
+            // What is no number has no order; rows of a file of strangers may be anything.
+            hits.push_back({std::isnan(distance) ? infinity : distance, key_slot(key)});
+        }
         std::sort(hits.begin(), hits.end());
         for (std::size_t i = 0; i < found; ++i) {
             slots[i] = std::int64_t(hits[i].slot);

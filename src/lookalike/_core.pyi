@@ -94,6 +94,18 @@ class BitSampler:
 class BucketTables:
     def __init__(self, codes: Annotated[NDArray[numpy.uint64], dict(shape=(None, None, None), order='C', device='cpu', writable=False)], threads: int) -> None: ...
 
+    @staticmethod
+    def of_arrays(count: int, words: int, buckets: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], keys: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], codes: Annotated[NDArray[numpy.uint64], dict(shape=(None,), order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)], rows: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> BucketTables:
+        """Tables whose arrays were stored; they are checked and copied."""
+
+    def arrays(self) -> tuple[Annotated[NDArray[numpy.int64], dict(shape=(None,))], Annotated[NDArray[numpy.uint64], dict(shape=(None,))], Annotated[NDArray[numpy.uint64], dict(shape=(None,))], Annotated[NDArray[numpy.uint32], dict(shape=(None,))], Annotated[NDArray[numpy.uint32], dict(shape=(None,))]]:
+        """
+        Buckets of each table; keys, codes of several words, starts and rows of all.
+        """
+
+    @property
+    def words(self) -> int: ...
+
     @property
     def count(self) -> int: ...
 
@@ -126,10 +138,15 @@ class PrefixStops:
 
 class PrefixScan:
     @staticmethod
-    def of_bits(exact: ExactScan, sampler: BitSampler, span: float, threads: int) -> PrefixScan: ...
+    def of_bits(exact: ExactScan, sampler: BitSampler, span: float, threads: int, stored: tuple[Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu', writable=False)], Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu', writable=False)], Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)]] | None = None) -> PrefixScan: ...
 
     @staticmethod
-    def of_planes(exact: ExactScan, projection: Projection, centred: bool, threads: int) -> PrefixScan: ...
+    def of_planes(exact: ExactScan, projection: Projection, centred: bool, threads: int, stored: tuple[Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu', writable=False)], Annotated[NDArray[numpy.uint32], dict(shape=(None, None), order='C', device='cpu', writable=False)], Annotated[NDArray[numpy.uint8], dict(shape=(None, None), order='C', device='cpu', writable=False)]] | None = None) -> PrefixScan: ...
+
+    def arrays(self) -> tuple[Annotated[NDArray[numpy.uint32], dict(shape=(None,))], Annotated[NDArray[numpy.uint32], dict(shape=(None,))], Annotated[NDArray[numpy.uint8], dict(shape=(None,))]]:
+        """
+        Codes and rows of one table after the other, and the sketches of the rows.
+        """
 
     @property
     def tables(self) -> int: ...

@@ -9,6 +9,7 @@ some few times however many changes there are, and an opened index has few segme
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from lookalike import native
 from lookalike.engines.rows import Rows, aligned_rows
-from lookalike.errors import CorruptStore
+from lookalike.errors import CorruptStore, UnreadableFile
 from lookalike.layout import Layout
 from lookalike.members import Ids, Mask, Members
 from lookalike.metrics import metric_named
@@ -27,18 +28,22 @@ from lookalike.planner.choice import restored_planner
 from lookalike.planner.planner import PLANNED_K, Planner
 from lookalike.settings import Settings
 from lookalike.snapshot import Snapshot
+from lookalike.store.array_file import unmappable
 from lookalike.store.digest import digests_of_rows
 from lookalike.store.folder import Folder, OpenSegment, Progress, Progressing
 from lookalike.store.manifest import Facts, Segment
 from lookalike.store.named import Stored, array_of, count_of, number_of
 
-__all__ = ["OF_ROWS", "Archive", "index_facts", "layout_of", "settings_of"]
+__all__ = ["OF_ROWS", "Archive", "believing", "index_facts", "layout_of", "settings_of"]
 
 OF_ROWS = ("rows", "row_digests", "ids", "present", "removed")  # all else is of the plan
 _TIER = 8  # tails of one level that become one of the next
 _LEAST_BASE_BYTES = 1 << 24  # of tails, before they become a base
 _TAILS_SHARE = 2  # of the base, that tails may be together
 _LEAST_ROOM_BYTES = 1 << 26  # of address space behind rows that others may be added to
+
+_MOST_HASHING = 2**28  # values of all hash functions, which are drawn anew when they are needed
+_MOST_ROWS = 2**32 - 2  # that the core counts
 
 # What reading facts of strangers raises, where they cannot be.
 _IMPOSSIBLE = (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError)
@@ -69,8 +74,10 @@ def settings_of(facts: Facts, about: str) -> Settings:
     CorruptStore
         When they cannot be.
     """
-    with _believing(about):
+    with believing(about):
         own = dict(facts["settings"])
+        if own["seed"] is None:
+            raise ValueError("a seed must be known")
         metric = metric_named(own.pop("metric"))
         return Settings.checked(metric.name, **own)
 
@@ -86,21 +93,25 @@ def layout_of(facts: Facts, settings: Settings, about: str) -> Layout | None:
     own = facts.get("layout")
     if own is None:
         return None
-    with _believing(about):
+    with believing(about):
         layout = Layout(
             metric_named(settings.metric),
             Measure[own["measure"]],
-            tuple(int(size) for size in own["item_shape"]),
+            tuple(own["item_shape"]),
             count_of(own, "value_range", 255),
             None if own["width_bits"] is None else count_of(own, "width_bits"),
             number_of(own, "scale"),
-            str(np.dtype(own["came_as"])),
+            own["came_as"],
         )
         layout.check()
+        if settings.bits is not None and settings.tables is not None:
+            values = 1 if layout.width_bits is not None else layout.width
+            if settings.bits * settings.tables * values > _MOST_HASHING:
+                raise ValueError("there cannot be so many hash functions")
         return layout
 
 
-class _believing:  # noqa: N801  # reads as a statement
+class believing:  # noqa: N801  # reads as a statement
     """Turn what cannot be into an error that says so."""
 
     def __init__(self, about: str) -> None:
@@ -139,7 +150,8 @@ class _BasePlan:
 
     def planner(self, rows: Rows, present: Mask | None, threads: int) -> Planner:
         """The planner of these rows, which begin with those of the base."""
-        with _believing(self.about):
+        same = len(rows) == len(self.rows) and present is self.present
+        with believing(self.about):
             planner = restored_planner(
                 self.settings,
                 self.layout.metric,
@@ -149,8 +161,7 @@ class _BasePlan:
                 self.stored,
                 threads,
             )
-        same = len(rows) == len(self.rows) and present is self.present
-        return planner if same else planner.changed(rows, present, threads)
+            return planner if same else planner.changed(rows, present, threads)
 
 
 class _Tail(NamedTuple):
@@ -212,8 +223,14 @@ class Archive:
                         file.check_ends()
             about = self.folder.about
             layout = layout_of(self.folder.manifest.index, self.settings, about)
-            with _believing(about):
-                self._saved = None if layout is None else self._state(segments, layout)
+            with believing(about):
+                try:
+                    self._saved = None if layout is None else self._state(segments, layout)
+                except MemoryError as error:
+                    raise UnreadableFile(
+                        f"{about} must fit the memory; it has {self.folder.file_bytes:,} bytes. "
+                        "Open it with map=True, or where there is more."
+                    ) from error
         return self._saved
 
     def _state(self, segments: list[OpenSegment], layout: Layout) -> Snapshot:
@@ -241,6 +258,8 @@ class Archive:
         """All rows, one behind the other in memory: those of the base are read when used."""
         how = layout.width, layout.measure, layout.value_range, layout.scale
         total, stride = sum(counts), Rows(*how).stride
+        if total > _MOST_ROWS:
+            raise ValueError(f"there cannot be {total:,} rows")
         for segment, count in zip(segments, counts, strict=True):
             if count and segment.files["rows"].stored.shape[1] != stride:
                 raise ValueError(f"rows have {stride} bytes")
@@ -250,9 +269,12 @@ class Archive:
                 return Rows.of_memory(file.mapped(), total, *how)
             room = total + max(counts[0], _LEAST_ROOM_BYTES // stride)
             header = file.header_bytes
-            memory = native.map_file(
-                file.descriptor, file.stored.file_bytes, header + room * stride
-            )
+            try:
+                memory = native.map_file(
+                    file.descriptor, file.stored.file_bytes, header + room * stride
+                )
+            except RuntimeError as error:  # of the system
+                raise unmappable(file.about, error) from error
             memory = memory[header:].reshape(room, stride)
             late = 1
         else:
@@ -452,6 +474,8 @@ def _removed(segment: OpenSegment, rows: int) -> Ids:
     """The rows that a segment says were removed, which came before its end."""
     if "removed" not in segment.files:
         return np.empty(0, np.int64)
+    if math.prod(segment.files["removed"].stored.shape) > rows:  # before it is read
+        raise ValueError("each row can be removed once")
     removed = array_of({"removed": segment.files["removed"].read()}, "removed", np.int64, (None,))
     if len(removed) and not 0 <= removed.min() <= removed.max() < rows:
         raise ValueError("removed rows must be there")

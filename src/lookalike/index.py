@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike import arrays
-from lookalike.archive import Archive, index_facts
+from lookalike.archive import Archive, believing, index_facts
 from lookalike.engines.engine import Engine
 from lookalike.engines.rows import Rows
 from lookalike.errors import Drifted, InvalidInput, NotSupported, ReadOnly
@@ -281,7 +281,10 @@ class Index:
             if archive.folder.read_manifest().generation == generation:
                 return False
             newer = Archive(archive.folder.newest(), mapped=archive.mapped)
-            self._take_up(newer.load())
+            state = newer.load()
+            self._settings = newer.settings  # save(replace=True) may have put another there
+            self._metric = metric_named(self._settings.metric)
+            self._take_up(state)
             self._archive = newer
             return True
 
@@ -1003,7 +1006,7 @@ class Index:
                 len(slots), _MEASURED, seed=self.seed, purpose=Purpose.CALIBRATION, stream=1
             )
             own = slots[chosen]
-            items = np.ascontiguousarray(state.rows.vectors[own])
+            items = state.rows.items(own)
         else:
             items = self._batch(state, queries, "queries")
             own = np.full(len(items), -1)
@@ -1175,7 +1178,11 @@ class Index:
         return engine
 
     def _built(self, state: Snapshot, threads: int) -> Planner:
-        return planner_for(self._settings, self._metric, state.layout, state.rows, threads)
+        about = self._settings, self._metric, state.layout, state.rows, threads
+        if self._archive is None:
+            return planner_for(*about)
+        with believing(self._archive.folder.about):  # rows on a disk may be anything
+            return planner_for(*about)
 
     def _search_without(
         self,

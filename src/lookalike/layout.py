@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,9 @@ from lookalike.native import Measure
 __all__ = ["Layout"]
 
 _WIDEST = 2**31  # values of an item that a file may speak of
+_MOST_AXES = 63  # of an item: NumPy has 64, and a batch takes one
+_LARGEST_SCALE = 2.0**120
+_DTYPE = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64|96|128)")  # of batches
 _LEAST_MAGNITUDE = 2.0**-40  # smaller values are scaled up: their squares would vanish in float32
 
 
@@ -170,8 +174,10 @@ class Layout:
             When they do not.
         """
         sizes = self.item_shape
-        if not sizes or min(sizes) < 1 or math.prod(sizes) > _WIDEST:
-            raise ValueError(f"items cannot have shape {sizes}")
+        possible = all(type(size) is int and 0 < size <= _WIDEST for size in sizes)
+        # Few sizes: the product of very many takes for ever.
+        if not possible or not 0 < len(sizes) <= _MOST_AXES or math.prod(sizes) > _WIDEST:
+            raise ValueError(f"items cannot have {len(sizes)} axes of such sizes")
         if self.measure not in (self.metric.of_bytes, self.metric.of_floats):
             raise ValueError(f"metric {self.metric.name} has no measure {self.measure.name}")
         if (self.width_bits is not None) != (self.metric.name == "hamming"):
@@ -180,6 +186,10 @@ class Layout:
             raise ValueError(f"{self.width_bits} bits have no shape {sizes}")
         if self.value_range < 1 or math.frexp(self.scale)[0] != 0.5:
             raise ValueError("value_range must be positive and scale a power of two")
+        if not 1.0 <= self.scale <= (_LARGEST_SCALE if self.are_floats else 1.0):
+            raise ValueError("scale must be what small floats need, and 1 for bytes")
+        if not isinstance(self.came_as, str) or not _DTYPE.fullmatch(self.came_as):
+            raise ValueError("items must have come as numbers")
 
     def may_be_plain(self, item: npt.NDArray[Any]) -> bool:
         """Whether the core may read an array of the item shape, and check it, by itself.
@@ -197,4 +207,4 @@ def _scale_for(batch: npt.NDArray[Any]) -> float:
         largest = max(-float(batch.min(initial=0)), float(batch.max(initial=0)))
     if not 0.0 < largest < _LEAST_MAGNITUDE:
         return 1.0
-    return float(2.0 ** min(-math.frexp(largest)[1], 120))
+    return min(float(2.0 ** -math.frexp(largest)[1]), _LARGEST_SCALE)

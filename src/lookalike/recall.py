@@ -426,7 +426,7 @@ def typical_distance(rows: Rows, seed: int) -> float:
         Decides the sample.
     """
     sample = shuffled(len(rows), _FEW_SAMPLE, seed=seed, purpose=Purpose.CALIBRATION, stream=2)
-    items = np.ascontiguousarray(rows.vectors[sample])
+    items = rows.items(sample)
     k = min(FIRST_K + 1, len(rows))  # each is its own first neighbour
     _, distances = ExactEngine(rows, bounding=False).nearest(items, len(items), k, 1)
     return float(np.median(distances[:, -1]))

@@ -85,10 +85,12 @@ class Sample:
             for slots in (sample.excluded, sample.neighbours)
         ):
             raise ValueError("a sample must be of the rows")
-        if queries is not None and size > len(queries):
+        if queries is None:
+            sample.items = rows.items(sample.excluded)
+            return sample
+        if not len(queries) or size > len(queries) or not rows.are_items(queries):
             raise ValueError("a sample must be of the queries")
-        own = rows.vectors[sample.excluded] if queries is None else queries[:size]
-        sample.items = np.ascontiguousarray(own)
+        sample.items = np.ascontiguousarray(queries[:size])
         return sample
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -119,7 +121,7 @@ class Sample:
                 self._count, LARGE_SAMPLE, seed=self._seed, purpose=Purpose.CALIBRATION
             )
             self.excluded = self._slots[chosen[:size]]
-            self.items = np.ascontiguousarray(self._rows.vectors[self.excluded])
+            self.items = self._rows.items(self.excluded)
         else:
             self.excluded = np.full(size, -1)
             self.items = np.ascontiguousarray(self.queries[:size])
@@ -150,7 +152,7 @@ class Sample:
         if self.queries is None:
             kept, fresh = self._divided(sample, old)
         sample.excluded = np.concatenate([self.excluded[kept], fresh])
-        sample.items = np.concatenate([self.items[kept], np.ascontiguousarray(rows.vectors[fresh])])
+        sample.items = np.concatenate([self.items[kept], rows.items(fresh)])
         sample.neighbours = np.full((len(sample.items), self.k), -1, np.int64)
         whole = np.ones(len(sample.items), np.bool_)
         known = self.neighbours[kept]

@@ -35,7 +35,7 @@ def info(
       lookalike info digits.index
       lookalike info digits.index --json | jq .engine
 
-    An index is described from its manifest: no array is read, however large it is.
+    An index is described from its manifest alone: no array is read.
     """  # noqa: D301
     if path is None:
         _print_installation(as_json=as_json)

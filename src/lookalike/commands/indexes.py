@@ -248,8 +248,7 @@ def verify(
       lookalike verify my.index
       lookalike verify my.index --quiet || lookalike repair my.index
 
-    What the arrays say must be true as well. Nothing is changed. Exit code 5 when something is
-    damaged.
+    Nothing is changed. Exit code 5 when something is damaged.
     """  # noqa: D301
     with progress(quiet=quiet) as tell:
         verified = upkeep.verify(path, progress=_reading(tell, "comparing"), threads=threads)
@@ -271,8 +270,8 @@ def repair(
       lookalike repair my.index
       lookalike repair my.index --json
 
-    Vectors whose bytes are as they were written are kept, and the plan is built again. Damaged
-    files are not removed, but set aside in the folder 'damaged' of the index.
+    Vectors whose bytes are as they were written are kept, and the plan is built
+    again. Damaged files are set aside in the folder 'damaged' of the index.
     """  # noqa: D301
     with progress(quiet=quiet) as tell:
         repaired = upkeep.repair(path, progress=_reading(tell, "mending"), threads=threads)

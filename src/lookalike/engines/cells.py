@@ -27,7 +27,7 @@ from lookalike.store.named import Arrays, array_of, number_of
 
 __all__ = ["CellTables", "CellsEngine", "Ranks"]
 
-_MOST_DIMENSIONS = 4096  # that stored tables may have
+_MOST_DIMENSIONS = 256  # that tables may have: sums of estimates then fit 32 bits
 _INT64 = np.dtype(np.int64)  # looked up once: a search of one item takes microseconds
 
 

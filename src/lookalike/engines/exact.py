@@ -186,7 +186,7 @@ class ExactEngine(Engine):
         count, stride = self._rows.shape
         if count <= 4 * _SAMPLE_K:
             return False
-        sample = np.ascontiguousarray(rows.vectors[:: max(1, count // _SAMPLE)])
+        sample = rows.items(slice(None, None, max(1, count // _SAMPLE)))
         k = _SAMPLE_K + 1  # each query meets itself
         compared = scan.nearest(
             sample, k, 1, np.empty((len(sample), k), np.int64), np.empty((len(sample), k))

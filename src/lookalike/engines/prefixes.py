@@ -16,6 +16,7 @@ nearest neighbors", ESA 2019.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ from lookalike.hashing.bit_sampling import BitSampling
 from lookalike.native import Measure
 from lookalike.results import Step
 from lookalike.seeds import Purpose, normals
+from lookalike.store.named import Arrays, array_of
 
 __all__ = ["PrefixEngine", "PrefixTables", "Stops"]
 
@@ -54,6 +56,13 @@ class PrefixTables:
         More for more rows unless given.
     threads : int
         How many to build with; the tables do not depend on it.
+    stored : mapping, optional
+        What :meth:`arrays` of such tables has given: it is taken up, and not built.
+
+    Raises
+    ------
+    ValueError
+        When what was stored is not of these rows.
     """
 
     def __init__(
@@ -64,9 +73,13 @@ class PrefixTables:
         *,
         tables: int | None = None,
         threads: int = 1,
+        stored: Arrays | None = None,
     ) -> None:
         tables = _tables_for(len(rows)) if tables is None else tables
+        known = None if stored is None else _known(stored, tables, len(rows))
+        self._centre = None if stored is None else stored.get("prefix_centre")
         self.count, self.width, self.tables = len(rows), rows.width, tables
+        self._seed = seed
         self.verifier = exact
         codes = tables + native.SKETCH_CODES
         if rows.measure in (Measure.absolute_differences, Measure.differing_bits):
@@ -74,14 +87,68 @@ class PrefixTables:
             family = BitSampling(8 * rows.width) if packed else BitSampling(rows.width, rows.limit)
             functions = family.draw(seed, tables=codes, bits=native.PREFIX_BITS)
             self.scan = native.PrefixScan.of_bits(
-                self.verifier, functions.sampler, float(family.string_bits), threads
+                self.verifier, functions.sampler, float(family.string_bits), threads, known
             )
         else:
+            if self._centre is None:
+                self._centre = _centre_of(rows)
+            elif self._centre.shape != (rows.width,) or not np.isfinite(self._centre).all():
+                raise ValueError("the centre must be a vector")
             planes = _byte_planes if not rows.are_floats else _float_planes
             centred = rows.measure != Measure.float_angles
             self.scan = native.PrefixScan.of_planes(
-                self.verifier, planes(rows, codes, seed), centred, threads
+                self.verifier, planes(rows, codes, seed, self._centre), centred, threads, known
             )
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What is built: to be stored, and taken up again."""
+        codes, rows, sketches = self.scan.arrays()
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "prefix_codes": codes.reshape(self.tables, self.count),
+            "prefix_rows": rows.reshape(self.tables, self.count),
+            "prefix_sketches": sketches.reshape(self.count, -1),
+        }
+        if self._centre is not None:
+            arrays["prefix_centre"] = self._centre
+        return arrays
+
+    def check(self, rows: Rows) -> list[str]:
+        """What is wrong with the tables: nothing, if building them from these rows gives them.
+
+        Parameters
+        ----------
+        rows : Rows
+            Those that the tables are of, and later ones.
+        """
+        first = rows.view(0, self.count)
+        again = PrefixTables(first, self.verifier, self._seed, tables=self.tables).arrays()
+        return [
+            f"{name} is not what the rows give"
+            for name, array in self.arrays().items()
+            if not np.array_equal(array, again[name])
+        ]
+
+
+def _known(
+    stored: Arrays, tables: int, count: int
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
+    return (
+        array_of(stored, "prefix_codes", np.uint32, (tables, count)),
+        array_of(stored, "prefix_rows", np.uint32, (tables, count)),
+        array_of(stored, "prefix_sketches", np.uint8, (count, None)),
+    )
+
+
+def _centre_of(rows: Rows) -> npt.NDArray[np.float32]:
+    """What planes go through: the mean, in whole numbers for bytes; zero where angles count."""
+    if rows.measure == Measure.float_angles:
+        return np.zeros(rows.width, np.float32)
+    values = rows.floats[:, : rows.width] if rows.are_floats else rows.vectors
+    mean = values.mean(axis=0, dtype=np.float64)
+    centre: npt.NDArray[np.float32] = (mean if rows.are_floats else np.rint(mean)).astype(
+        np.float32
+    )
+    return centre
 
 
 def _tables_for(count: int) -> int:
@@ -99,17 +166,17 @@ def _normals(rows: Rows, codes: int, seed: int) -> npt.NDArray[np.float32]:
     return np.concatenate(each).reshape(-1, rows.width)
 
 
-def _float_planes(rows: Rows, codes: int, seed: int) -> native.Projection:
-    centre = np.zeros(rows.width, np.float32)
-    if rows.measure == Measure.float_squares:
-        centre = rows.floats[:, : rows.width].mean(axis=0, dtype=np.float64).astype(np.float32)
+def _float_planes(
+    rows: Rows, codes: int, seed: int, centre: npt.NDArray[np.float32]
+) -> native.Projection:
     matrix = np.ascontiguousarray(_normals(rows, codes, seed).T)
     return native.Projection.of_floats(centre, matrix)
 
 
-def _byte_planes(rows: Rows, codes: int, seed: int) -> native.Projection:
+def _byte_planes(
+    rows: Rows, codes: int, seed: int, centre: npt.NDArray[np.float32]
+) -> native.Projection:
     """Normal vectors in whole numbers, so that all sums are of integers."""
-    centre = np.rint(rows.vectors.mean(axis=0, dtype=np.float64)).astype(np.float32)
     steps = _normals(rows, codes, seed) * np.float32(_BYTE_SPREAD / _NORMAL_SPREAD)
     outputs = len(steps)
     whole = np.zeros((outputs, -(-rows.width // 4) * 4), np.int8)

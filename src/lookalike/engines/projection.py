@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from lookalike import native
 from lookalike.engines.rows import Rows
+from lookalike.errors import CorruptStore
 from lookalike.seeds import Purpose, shuffled
 from lookalike.store.named import Arrays, array_of
 
@@ -30,6 +31,7 @@ _EXTRA_DIRECTIONS = 16  # carried along by the iteration, so that the wanted one
 _LEAST_VARIANCE = 1e-7  # of the largest; directions below are noise of the arithmetic
 _LARGEST_BYTE = 16  # of the projection of bytes (project_bytes in kernels.h)
 _OUTPUT_MULTIPLE = 16
+_LONGEST, _LEAST_SPREAD = 1.0 + 1e-3, 1e-30  # of what was stored: float32 can go on with these
 _CHUNK = 16_384  # rows whose unit vectors are in memory at a time
 
 
@@ -67,11 +69,13 @@ class Components:
             When they cannot be.
         """
         basis = array_of(arrays, "basis", np.float32, (None, width))
-        return cls(
-            array_of(arrays, "mean", np.float32, (width,)),
-            basis,
-            array_of(arrays, "spreads", np.float32, (len(basis),)),
-        )
+        mean = array_of(arrays, "mean", np.float32, (width,))
+        spreads = array_of(arrays, "spreads", np.float32, (len(basis),))
+        if not np.isfinite(mean).all() or not (np.abs(basis) <= _LONGEST).all():
+            raise ValueError("mean must be a vector, and basis directions of length 1")
+        if not ((spreads >= _LEAST_SPREAD) & (spreads <= 1 / _LEAST_SPREAD)).all():
+            raise ValueError("spreads must be positive")
+        return cls(mean, basis, spreads)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,7 +196,10 @@ def learn_components(rows: Rows, most: int, seed: int) -> Components:
     mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
     sample -= mean
     find = _by_covariance if rows.width <= _WIDEST_COVARIANCE else _by_iteration
-    variances, basis = find(sample, most)
+    try:
+        variances, basis = find(sample, most)
+    except np.linalg.LinAlgError as error:
+        raise CorruptStore("the rows of this index", f"they have no components: {error}") from error
     kept = variances > _LEAST_VARIANCE * max(float(variances[0]), 0.0)
     return Components(
         mean,

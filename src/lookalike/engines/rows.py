@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike import native
+from lookalike.errors import CorruptStore
 from lookalike.native import Measure
 
 __all__ = ["Rows", "aligned_rows"]
@@ -15,6 +16,7 @@ __all__ = ["Rows", "aligned_rows"]
 _FIRST_CAPACITY = 64
 _CACHE_LINE_BYTES = 64
 _FLOAT_BYTES = 4
+_LARGEST_BYTE = 255
 
 _BYTE_ALIGNMENT = {
     Measure.absolute_differences: 16,
@@ -125,6 +127,34 @@ class Rows:
             return self._memory[: self._count, : self.width]
         vectors = self.floats[:, : self.width]
         return vectors if self.scale == 1.0 else vectors / np.float32(self.scale)
+
+    def items(self, slots: Any) -> npt.NDArray[Any]:
+        """Some rows as they came in, to be searched for.
+
+        Parameters
+        ----------
+        slots : ndarray of int64, or slice
+
+        Raises
+        ------
+        CorruptStore
+            When one cannot have been an item: rows that are on a disk may be anything.
+        """
+        items = np.ascontiguousarray(self.vectors[slots])
+        if not self.are_items(items):
+            raise CorruptStore("a row of this index", "one that is searched for cannot be an item")
+        return items
+
+    def are_items(self, items: npt.NDArray[Any]) -> bool:
+        """Whether the core takes these for items, shape (n, width): values of uint8 or float32."""
+        if not self.are_floats and self.limit == _LARGEST_BYTE:
+            return True
+        packed = np.empty((len(items), self._stride), np.uint8)
+        try:
+            native.pack_items(items, self.width, self.measure, self.limit, self.scale, packed)
+        except ValueError:
+            return False
+        return True
 
     def view(self, start: int, stop: int) -> Rows:
         """These rows as they are now; rows that are appended later are not seen."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from time import perf_counter_ns
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lookalike import native
 from lookalike.engines.engine import (
@@ -24,6 +26,7 @@ from lookalike.engines.rows import Rows
 from lookalike.hashing.bit_sampling import BitFunctions
 from lookalike.hashing.family import HashFunctions
 from lookalike.results import Step
+from lookalike.store.named import Arrays, array_of
 
 __all__ = ["TablesEngine"]
 
@@ -43,6 +46,13 @@ class TablesEngine(Engine):
         How many to build with; the tables do not depend on it.
     probes : int
         Buckets looked at in each table: the item's own, then those across the nearest boundaries.
+    stored : mapping, optional
+        What :meth:`arrays` of such an engine has given: it is taken up, and not built.
+
+    Raises
+    ------
+    ValueError
+        When what was stored is not of these rows.
 
     Notes
     -----
@@ -52,7 +62,12 @@ class TablesEngine(Engine):
     """
 
     def __init__(
-        self, rows: Rows, functions: HashFunctions, threads: int = 1, probes: int = 1
+        self,
+        rows: Rows,
+        functions: HashFunctions,
+        threads: int = 1,
+        probes: int = 1,
+        stored: Arrays | None = None,
     ) -> None:
         self._functions = functions
         self._probes = probes
@@ -63,8 +78,35 @@ class TablesEngine(Engine):
         self._width = rows.width
         self._count = len(rows)
         self._verifier = rows.scan()
-        codes = functions.hash(np.ascontiguousarray(rows.vectors), threads)
-        self._tables = native.BucketTables(codes, threads)
+        if stored is None:
+            codes = functions.hash(np.ascontiguousarray(rows.vectors), threads)
+            self._tables = native.BucketTables(codes, threads)
+            return
+        words = functions.hash(np.ascontiguousarray(rows.vectors[:1])).shape[2]
+        self._tables = native.BucketTables.of_arrays(
+            len(rows),
+            words,
+            array_of(stored, "buckets", np.int64, (functions.tables,)),
+            array_of(stored, "bucket_keys", np.uint64, (None,)),
+            array_of(stored, "bucket_codes", np.uint64, (None,)),
+            array_of(stored, "bucket_starts", np.uint32, (None,)),
+            array_of(stored, "bucket_rows", np.uint32, (None,)),
+        )
+
+    def check(self, rows: Rows) -> list[str]:
+        """What is wrong with the tables: nothing, if building them from these rows gives them."""
+        again = TablesEngine(rows.view(0, self._count), self._functions, probes=self._probes)
+        known = again.arrays()
+        return [
+            f"{name} is not what the rows give"
+            for name, array in self.arrays().items()
+            if not np.array_equal(array, known[name])
+        ]
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What is built: to be stored, and taken up again."""
+        names = ("buckets", "bucket_keys", "bucket_codes", "bucket_starts", "bucket_rows")
+        return dict(zip(names, self._tables.arrays(), strict=True))
 
     @property
     def size_bytes(self) -> int:

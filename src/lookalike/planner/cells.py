@@ -112,6 +112,8 @@ class CellsPlanner(Planner):
         planner._first_costs = {
             (int(k), float(recall)): float(cost) for k, recall, cost in facts["first_costs"]
         }
+        if not all(0 < cost < math.inf for cost in planner._first_costs.values()):
+            raise ValueError("first_costs must be positive")
         return planner
 
     def check(self) -> list[str]:
@@ -193,7 +195,7 @@ class CellsPlanner(Planner):
         if self._present is not None:
             late = late[self._present[late] != 0]
         late = late[:: max(1, len(late) // _LATE_SAMPLE)]
-        items = np.ascontiguousarray(self._rows.vectors[late])
+        items = self._rows.items(late)
         plain = ExactEngine(self._rows, bounding=False)
         for k, recall in asked:
             calibrated = self._effort(k, recall, threads)

@@ -20,7 +20,7 @@ from lookalike.planner.prefixes import GuaranteedPlanner
 from lookalike.planner.tables import TablesPlanner
 from lookalike.recall import typical_distance
 from lookalike.settings import Settings
-from lookalike.store.named import Stored, number_of
+from lookalike.store.named import Arrays, Stored, number_of
 
 __all__ = ["planner_for", "restored_planner"]
 
@@ -76,20 +76,32 @@ def restored_planner(
     """
     about = rows, metric, layout.stored_as
     kind = stored.facts["planner"]
+    if (kind == "tables") != (settings.bits is not None):
+        raise ValueError("hash tables are what bits and tables ask for")
     if kind == "cells":
+        if layout.width_bits is not None:
+            raise ValueError("packed bits have no cells")
         return CellsPlanner.restored(*about, settings.seed, threads, stored, present)
     if kind == "multi_index":
         if layout.width_bits is None:
             raise ValueError("only packed bits have substrings")
         bits = layout.width_bits
         return MultiIndexPlanner.restored(*about, bits, settings.seed, threads, stored, present)
-    # The others learn nothing: what they draw follows from the seed.
+    # What the others draw follows from the seed.
     if kind == "tables":
         own = stored.facts["interval"]
+        if (own is not None) != _has_intervals(settings, rows):
+            raise ValueError("an interval must be known where there are lines, and only there")
         interval = None if own is None else number_of(stored.facts, "interval")
-        planner: Planner = _tables_planner(settings, layout, about, interval, threads)
+        planner: Planner = _tables_planner(
+            settings, layout, about, interval, threads, stored.arrays
+        )
     elif kind == "prefixes":
-        planner = GuaranteedPlanner(*about, settings.seed, threads)
+        if settings.promise != "guaranteed" or rows.measure == Measure.float_absolutes:
+            raise ValueError("prefixes are for a guarantee, and for items with bits to hash")
+        planner = GuaranteedPlanner(*about, settings.seed, threads, stored)
+    elif kind != "exact":
+        raise ValueError(f"there is no planner {kind!r}")
     else:
         reason = _reason_for_exact(settings, layout, rows) or "nothing was learned yet"
         planner = Planner(*about, reason)
@@ -120,9 +132,14 @@ def _reason_for_exact(settings: Settings, layout: Layout, rows: Rows) -> str | N
 
 def _interval(settings: Settings, rows: Rows) -> float | None:
     """How long intervals of lines are; None for hash functions that have none."""
-    if not settings.hashes_lines and not (settings.metric == "l1" and rows.are_floats):
+    if not _has_intervals(settings, rows):
         return None
     return settings.bucket_width or _INTERVAL * typical_distance(rows, settings.seed) or 1.0
+
+
+def _has_intervals(settings: Settings, rows: Rows) -> bool:
+    """Whether hash functions are intervals of lines."""
+    return settings.hashes_lines or (settings.metric == "l1" and rows.are_floats)
 
 
 def _tables_planner(
@@ -131,13 +148,14 @@ def _tables_planner(
     about: tuple[Rows, Metric, str],
     interval: float | None,
     threads: int,
+    stored: Arrays | None = None,
 ) -> TablesPlanner:
     """Hash tables as they were asked for."""
     assert settings.bits is not None
     assert settings.tables is not None
     family = _family(settings, layout, interval)
     functions = family.draw(settings.seed, tables=settings.tables, bits=settings.bits)
-    return TablesPlanner(*about, functions, settings.probes, threads, interval)
+    return TablesPlanner(*about, functions, settings.probes, threads, interval, stored)
 
 
 def _family(settings: Settings, layout: Layout, interval: float | None) -> HashFamily:

@@ -77,6 +77,8 @@ class MultiIndexPlanner(Planner):
             array_of(arrays, "starts", np.uint32, (None,)),
             array_of(arrays, "order", np.uint32, (None,)),
         )
+        if len(substrings.order) > len(rows) * len(substrings.places):
+            raise ValueError("order must be of the rows")
         planner = cls(rows, metric, stored_as, bits, seed, threads, substrings)
         planner._take_up(facts, present)
         return planner

@@ -172,6 +172,8 @@ class Planner:
     def _take_up(self, facts: Mapping[str, Any], present: Mask | None) -> None:
         """Go on where a planner of the same rows was when it was stored."""
         self._planned_for = count_of(facts, "planned_for", len(self._rows))
+        if not self._planned_for:
+            raise ValueError("nothing is planned for no rows")
         if present is not None:
             self._present, self._members = present, int(np.count_nonzero(present))
 
@@ -244,7 +246,7 @@ class Planner:
         together, first = _JOINED, 0
         while first < len(slots):
             own = slots[first : first + together]
-            items = np.ascontiguousarray(self._rows.vectors[own])
+            items = self._rows.items(own)
             found = self.within(items, radius, recall, threads)
             one = np.repeat(own, np.diff(found.offsets))
             later = one < found.slots

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from lookalike import native
 from lookalike.engines.engine import Engine, Items, Mask
 from lookalike.engines.grown import GrownEngine
@@ -12,7 +14,7 @@ from lookalike.engines.rows import Rows
 from lookalike.metrics import Metric
 from lookalike.planner.planner import PLANNED_K, Plan, Planner, are_many
 from lookalike.results import Fate
-from lookalike.store.named import Stored
+from lookalike.store.named import Stored, array_of
 
 __all__ = ["GuaranteedPlanner"]
 
@@ -28,24 +30,42 @@ class GuaranteedPlanner(Planner):
         Of the draw that the promise is over.
     threads : int
         To build with; what is built does not depend on it.
+    stored : Stored, optional
+        What such a planner of the same rows has stored.
     """
 
-    def __init__(self, rows: Rows, metric: Metric, stored_as: str, seed: int, threads: int) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        metric: Metric,
+        stored_as: str,
+        seed: int,
+        threads: int,
+        stored: Stored | None = None,
+    ) -> None:
         reason = "a guarantee for any query was asked for"
         super().__init__(rows, metric, stored_as, reason, seed=seed, threads=threads)
         self._seed = seed
         self._stops_of: dict[tuple[float, int], Stops] = {}  # by recall and tables
-        self._tables = self._built_tables(rows, threads)
+        known = rows
+        if stored is not None:
+            codes = array_of(stored.arrays, "prefix_codes", np.uint32, (None, None))
+            known = rows.view(0, min(len(rows), codes.shape[1]))
+        self._tables = self._built_tables(known, threads, stored)
 
-    def _built_tables(self, rows: Rows, threads: int) -> PrefixTables:
+    def _built_tables(self, rows: Rows, threads: int, stored: Stored | None = None) -> PrefixTables:
         exact = self._make_exact(rows)
-        if self._exact is None:
+        if self._exact is None and len(rows) == len(self._rows):
             self._exact = exact
-        return PrefixTables(rows, exact.scan, self._seed, threads=threads)
+        arrays = None if stored is None else stored.arrays
+        return PrefixTables(rows, exact.scan, self._seed, threads=threads, stored=arrays)
+
+    def check(self) -> list[str]:
+        return self._tables.check(self._rows)
 
     def stored(self) -> Stored:
         facts, arrays = super().stored()
-        return Stored({**facts, "planner": "prefixes"}, arrays)
+        return Stored({**facts, "planner": "prefixes"}, {**arrays, **self._tables.arrays()})
 
     def _follow(self, rows: Rows, present: Mask | None, threads: int) -> None:
         super()._follow(rows, present, threads)

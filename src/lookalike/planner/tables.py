@@ -8,7 +8,7 @@ from lookalike.engines.tables import TablesEngine
 from lookalike.hashing.family import HashFunctions
 from lookalike.metrics import Metric
 from lookalike.planner.planner import PLANNED_K, Plan, Planner
-from lookalike.store.named import Stored
+from lookalike.store.named import Arrays, Stored
 
 __all__ = ["TablesPlanner"]
 
@@ -27,6 +27,8 @@ class TablesPlanner(Planner):
         To build with.
     bucket_width : float or None
         What the functions were drawn for, where they have one.
+    stored : mapping, optional
+        The arrays of such tables of the same rows.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class TablesPlanner(Planner):
         probes: int,
         threads: int,
         bucket_width: float | None = None,
+        stored: Arrays | None = None,
     ) -> None:
         intervals = (
             "" if bucket_width is None else f"; intervals of lines are {bucket_width:g} long"
@@ -46,11 +49,17 @@ class TablesPlanner(Planner):
         self._functions = functions
         self._probes = probes
         self._bucket_width = bucket_width
-        self._tables = TablesEngine(rows, functions, threads, probes)
+        self._tables = TablesEngine(rows, functions, threads, probes, stored)
+
+    def check(self) -> list[str]:
+        return self._tables.check(self._rows)
 
     def stored(self) -> Stored:
         facts, arrays = super().stored()
-        return Stored({**facts, "planner": "tables", "interval": self._bucket_width}, arrays)
+        return Stored(
+            {**facts, "planner": "tables", "interval": self._bucket_width},
+            {**arrays, **self._tables.arrays()},
+        )
 
     def _follow(self, rows: Rows, present: Mask | None, threads: int) -> None:
         if len(rows) > len(self._rows):

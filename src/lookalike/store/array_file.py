@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.errors import CorruptStore
+from lookalike.errors import CorruptStore, UnreadableFile
 from lookalike.store import disk
 from lookalike.store.digest import Hasher, hasher
 
-__all__ = ["DTYPES", "ArrayFile", "StoredArray", "header_of", "write_array"]
+__all__ = ["DTYPES", "ArrayFile", "StoredArray", "header_of", "unmappable", "write_array"]
 
 DTYPES = ("|i1", "|u1", "<u2", "<u4", "<u8", "<i4", "<i8", "<f4", "<f8")
 _ALIGNMENT = 64  # of the first value in its file, and so in memory
@@ -69,6 +69,14 @@ def header_of(dtype: str, shape: tuple[int, ...]) -> bytes:
     length = -(-(10 + len(text) + 1) // _ALIGNMENT) * _ALIGNMENT
     padded = text.ljust(length - 10 - 1) + "\n"
     return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded.encode("ascii")
+
+
+def unmappable(about: str, why: Exception) -> UnreadableFile:
+    """The error for a file that the system does not map."""
+    return UnreadableFile(
+        f"{about} must be mapped, to be read when it is used; the system refuses: {why}. Open the "
+        "index with map=False, or allow more address space."
+    )
 
 
 def write_array(path: Path, array: npt.NDArray[Any], progress: Progress) -> StoredArray:
@@ -213,10 +221,19 @@ class ArrayFile:
             raise CorruptStore(self.about, "its digest is another one")
 
     def mapped(self) -> npt.NDArray[Any]:
-        """The array, read from the disk when it is used; not to be written to."""
+        """The array, read from the disk when it is used; not to be written to.
+
+        Raises
+        ------
+        UnreadableFile
+            When the system has no room for it among the addresses.
+        """
         if self.stored.data_bytes == 0:
             return np.empty(self.stored.shape, self.stored.dtype)
-        memory = mmap.mmap(self._descriptor, self.stored.file_bytes, access=mmap.ACCESS_READ)
+        try:
+            memory = mmap.mmap(self._descriptor, self.stored.file_bytes, access=mmap.ACCESS_READ)
+        except OSError as error:
+            raise unmappable(self.about, error) from error
         flat = np.frombuffer(memory, self.stored.dtype, offset=len(self._header))
         return flat.reshape(self.stored.shape)
 

@@ -103,7 +103,7 @@ class OpenSegment:
         self.segment = segment
         self.files: dict[str, ArrayFile] = {}
         self.about = f"{about}, segment {segment.name}"
-        folder = _open_folder(f"{_SEGMENTS}/{segment.name}", root, self.about)
+        folder = _open_segment(segment.name, root, self.about)
         try:
             for name, stored in segment.arrays.items():
                 own = f"{self.about}, array {name}"
@@ -286,7 +286,7 @@ class Folder:
         root = _open_folder(str(self.path), None, self.about)
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, root)
-            folder = _open_folder(f"{_SEGMENTS}/{segment.name}", root, self.about)
+            folder = _open_segment(segment.name, root, self.about)
             stack.callback(os.close, folder)
             about = f"{self.about}, segment {segment.name}, array {name}"
             return ArrayFile(folder, f"{name}.npy", about, segment.arrays[name])
@@ -294,6 +294,11 @@ class Folder:
     def newest(self) -> Folder:
         """The same folder as it is now, without its lock."""
         return Folder(self.path, writing=False)
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(segment.file_bytes for segment in self.manifest.segments)
 
     # ---- changing it
 
@@ -410,6 +415,9 @@ class Folder:
             )
 
     def _take_lock(self) -> None:
+        for name in (_SEGMENTS, _DAMAGED):
+            if (self.path / name).is_symlink():  # nothing is written or removed elsewhere
+                raise CorruptStore(f"{self.path}: {name}", "it is a link and no folder")
         with _refusals(self.path):
             self._lock = WriterLock(self.path / _LOCK)
 
@@ -468,7 +476,7 @@ class Folder:
         named = {segment.name for segment in self.manifest.segments}
         with contextlib.suppress(OSError):
             for folder in sorted((self.path / _SEGMENTS).iterdir()):
-                if folder.name not in named:
+                if folder.name not in named and folder.name.isdecimal():
                     _remove_tree(folder)
 
 
@@ -569,6 +577,15 @@ def _open_folder(name: str, above: int | None, about: str) -> int:
         raise
     except OSError as error:
         raise CorruptStore(about, f"it cannot be opened as a folder: {error}") from error
+
+
+def _open_segment(name: str, root: int, about: str) -> int:
+    """The folder of a segment; no link is followed on the way."""
+    segments = _open_folder(_SEGMENTS, root, about)
+    try:
+        return _open_folder(name, segments, about)
+    finally:
+        os.close(segments)
 
 
 def _remove_tree(folder: Path) -> None:

@@ -48,7 +48,7 @@ class WriterLock:
                 os.ftruncate(self._descriptor, 0)
                 os.pwrite(self._descriptor, json.dumps(holder).encode("ascii") + b"\n", 0)
         except BaseException:
-            os.close(self._descriptor)
+            self._forget()
             raise
         self._process = os.getpid()
         _HELD.add(self)
@@ -93,7 +93,7 @@ class WriterLock:
             self.release()
 
     def _forget(self) -> None:
-        """In a child: the lock is its parent's, and must not outlive it."""
+        """Close the file: one that is somebody else's lock, a parent's for example."""
         os.close(self._descriptor)
         self._descriptor = -1
 

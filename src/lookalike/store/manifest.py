@@ -26,6 +26,7 @@ _KIND = "lookalike index"
 _LARGEST_BYTES = 1 << 26  # of a manifest
 _LARGEST_NUMBER = 2**63 - 1
 _MOST_DIMENSIONS, _MOST_VALUES = 3, 2**56
+_DEEPEST = 32  # lists and objects in each other
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SEGMENT_NAME = re.compile(r"[0-9]{8,18}")
 _DIGEST = re.compile(rf"[0-9a-f]{{{DIGITS}}}")
@@ -123,6 +124,7 @@ class Manifest:
                 "a newer lookalike."
             )
         try:
+            _check(_is_shallow(body), "it is nested too deeply")
             manifest = cls(
                 _number(body, "generation"),
                 _number(body, "next_segment"),
@@ -164,7 +166,10 @@ def _checked_body(data: bytes, about: str) -> dict[str, Any]:
         raise CorruptStore(about, "its digest is another one")
     try:
         body = json.loads(
-            data.decode("ascii"), object_pairs_hook=_without_doubles, parse_constant=_refused
+            data.decode("ascii"),
+            object_pairs_hook=_without_doubles,
+            parse_constant=_refused,
+            parse_float=_finite,
         )
     except (ValueError, RecursionError, _Wrong) as error:
         raise CorruptStore(about, f"it is no JSON: {error}") from None
@@ -181,6 +186,23 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refused(constant: str) -> NoReturn:
     raise _Wrong(f"{constant} is no number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    _check(math.isfinite(number), "a number is too large")
+    return number
+
+
+def _is_shallow(value: Any) -> bool:
+    """Whether it can be compared and written again without recursing too deeply."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        inner = [own for own in level if isinstance(own, (dict, list))]
+        level = [part for own in inner for part in (own.values() if isinstance(own, dict) else own)]
+        if not level:
+            return True
+    return False
 
 
 def _segment_body(segment: Segment) -> dict[str, Any]:
