@@ -477,8 +477,10 @@ def _removed(segment: OpenSegment, rows: int) -> Ids:
     if math.prod(segment.files["removed"].stored.shape) > rows:  # before it is read
         raise ValueError("each row can be removed once")
     removed = array_of({"removed": segment.files["removed"].read()}, "removed", np.int64, (None,))
-    if len(removed) and not 0 <= removed.min() <= removed.max() < rows:
-        raise ValueError("removed rows must be there")
+    if len(removed) and not (
+        removed[0] >= 0 and removed[-1] < rows and (removed[1:] > removed[:-1]).all()
+    ):
+        raise ValueError("removed rows must be there, and ascend")
     return removed
 
 

@@ -17,7 +17,7 @@ from lookalike import arrays
 from lookalike.archive import Archive, believing, index_facts
 from lookalike.engines.engine import Engine
 from lookalike.engines.rows import Rows
-from lookalike.errors import Drifted, InvalidInput, NotSupported, ReadOnly
+from lookalike.errors import Drifted, InvalidInput, NotSupported, ReadOnly, WouldOverwrite
 from lookalike.layout import Layout
 from lookalike.members import (
     Ids,
@@ -245,6 +245,11 @@ class Index:
         """
         threads = _threads(threads)
         with self._changing:
+            if self._archive is not None and self._archive.folder.is_at(Path(path)):
+                raise WouldOverwrite(
+                    f"an index must be saved to another place than its own; got {path}. What "
+                    "changed there is on the disk already; compact() writes it anew."
+                )
             archive = Archive(folder_for(Path(path), replace=replace), mapped=False)
             try:
                 state = self._state
@@ -490,7 +495,7 @@ class Index:
                 members = state.members.without(slots)
                 self._change(state.layout, state.store, members, threads)
 
-    def rebuild(self, *, threads: int = 1) -> None:
+    def rebuild(self, *, progress: Progress | None = None, threads: int = 1) -> None:
         """Build again from the members: learn, plan and calibrate for what is stored now.
 
         Answers keep the same promise before and after. Rebuilding gives back the memory of
@@ -498,6 +503,9 @@ class Index:
 
         Parameters
         ----------
+        progress : callable, optional
+            For an index on a disk: called with the bytes that were written and how many there
+            are; False cancels, and leaves it as it was.
         threads : int
         """
         threads = _threads(threads)
@@ -506,7 +514,7 @@ class Index:
             state = self._state
             if state is not None:
                 planned = state.planner is not None or state.plan is not None
-                self._rebuild(state, threads, planned=planned)
+                self._rebuild(state, threads, planned=planned, progress=progress)
 
     def _change(self, layout: Layout, rows: Rows, members: Members, threads: int) -> None:
         """Publish another state, with a plan that follows when there was one."""

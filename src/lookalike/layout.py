@@ -72,6 +72,11 @@ class Layout:
             When it is no batch, or its width contradicts ``width_bits``.
         """
         shape = arrays.batch_shape(batch, "items")
+        if math.prod(shape) > _WIDEST:
+            raise InvalidInput(
+                f"items must have {_WIDEST:,} values at the most; got shape {shape}. Cut them up, "
+                "or describe them by fewer numbers."
+            )
         if metric.name == "hamming":
             return cls._of_bits(batch, shape, metric, width_bits)
         limit = 255 if value_range is None else value_range

@@ -69,7 +69,9 @@ def test_commands_exist(path: Path) -> None:
     [
         ROOT / "README.md",
         ROOT / "docs" / "concepts.md",
+        ROOT / "docs" / "format.md",
         ROOT / "docs" / "living-index.md",
+        ROOT / "docs" / "on-disk.md",
         ROOT / "docs" / "promises.md",
     ],
     ids=ids,

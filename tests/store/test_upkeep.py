@@ -237,3 +237,34 @@ def test_progress_is_told_in_bytes_and_cancels(path: Path, kind: str) -> None:
 
     with pytest.raises(Cancelled):
         verify(path, progress=lambda done, total: False)
+
+
+@pytest.mark.parametrize("kind", ["bits"], indirect=True)
+def test_what_came_after_an_older_copy_is_told_and_kept(path: Path, kind: str) -> None:
+    older = (path / "manifest.copy.json").read_bytes()
+    with Index.open(path, "r+") as index:
+        index.add(items_of(kind, 5, seed=4))
+    (path / "manifest.copy.json").write_bytes(older)
+    flip(path / "manifest.json", 100)
+    repaired = repair(path)
+    assert "may be lost" in str(repaired)
+    assert repaired.vectors == 5583
+    assert [file.name for file in (path / "damaged").rglob("rows.npy")] == ["rows.npy"]
+    assert verify(path).problems == ()
+
+
+@pytest.mark.parametrize("kind", ["bits"], indirect=True)
+def test_opening_for_changes_renews_the_copy(path: Path, kind: str) -> None:
+    (path / "manifest.copy.json").write_bytes(b"old")
+    Index.open(path)
+    assert (path / "manifest.copy.json").read_bytes() == b"old"
+    Index.open(path, "r+").close()
+    assert (path / "manifest.copy.json").read_bytes() == (path / "manifest.json").read_bytes()
+
+
+def test_an_empty_index_is_repaired_too(tmp_path: Path) -> None:
+    Index("l2").save(tmp_path / "index")
+    flip(tmp_path / "index" / "manifest.json", 100)
+    assert "copy" in str(repair(tmp_path / "index"))
+    assert verify(tmp_path / "index").problems == ()
+    assert len(Index.open(tmp_path / "index")) == 0

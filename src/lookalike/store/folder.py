@@ -150,6 +150,7 @@ class Folder:
                 # one before it names is needed until then.
                 with _refusals(path):
                     disk.sync_folder(path)
+                self._keep_copy(_small_file(path / _MANIFEST, self.about))
                 self._clean()
         except BaseException:
             self.close()
@@ -206,12 +207,29 @@ class Folder:
             except CorruptStore as error:
                 copy = _small_file(path / _COPY, f"{path}: {_COPY}")
                 folder.manifest = Manifest.from_bytes(copy, f"{path}: {_COPY}")
-                notes = [f"{_MANIFEST}: {error.why}; its copy is used"]
                 folder._recovering = True
+                notes = [
+                    f"{_MANIFEST}: {error.why}; its copy is used",
+                    *folder._set_newer_aside(),
+                ]
         except BaseException:
             folder.close()
             raise
         return folder, notes
+
+    def _set_newer_aside(self) -> list[str]:
+        """Keep segments that the copy of a manifest does not know of yet; what they are."""
+        told = []
+        for folder in sorted((self.path / _SEGMENTS).iterdir()):
+            if folder.name.isdecimal() and int(folder.name) >= self.manifest.next_segment:
+                with _refusals(self.path):
+                    disk.make_folder(self.path / _DAMAGED)
+                    disk.replace(folder, self.path / _DAMAGED / folder.name)
+                told.append(
+                    f"segment {folder.name}: written after the copy, so that what it changed may "
+                    f"be lost; it is kept in {_DAMAGED}"
+                )
+        return told
 
     # ---- what is there
 
@@ -219,6 +237,10 @@ class Folder:
     def about(self) -> str:
         """How messages name it."""
         return str(self.path)
+
+    def is_at(self, path: Path) -> bool:
+        """Whether this is the folder of that name."""
+        return path.exists() and path.samefile(self.path)
 
     @property
     def is_writing(self) -> bool:
@@ -276,7 +298,7 @@ class Folder:
                 except OSError as error:
                     found.append(Damage(segment, name, f"it cannot be read: {error.strerror}"))
                     told(stored.file_bytes)
-        if found and self.read_manifest() != self.manifest:
+        if found and not self._recovering and self.read_manifest() != self.manifest:
             self.manifest = self.read_manifest()  # somebody has committed meanwhile
             return self.damages(progress)
         return tuple(found)
@@ -368,9 +390,7 @@ class Folder:
                 raise
         self.manifest, self._recovering = manifest, False
         self.written_bytes += len(data)
-        # For repair, should the manifest be damaged: nothing else ever reads it.
-        with contextlib.suppress(OSError):
-            self._write_anew(self.path / _COPY, data)
+        self._keep_copy(data)
         self._clean()
 
     def salvaged(self, segment: Segment, name: str) -> npt.NDArray[np.uint8]:
@@ -470,6 +490,13 @@ class Folder:
         with disk.create(path) as file:
             disk.write(file, data)
             disk.sync(file)
+
+    def _keep_copy(self, data: bytes) -> None:
+        """For repair, should the manifest be damaged: nothing else ever reads it."""
+        copy = self.path / _COPY
+        with contextlib.suppress(OSError, UnreadableFile):
+            if not copy.exists() or _small_file(copy, str(copy)) != data:
+                self._write_anew(copy, data)
 
     def _clean(self) -> None:
         """Remove segments that the manifest does not name; what cannot be, stays."""

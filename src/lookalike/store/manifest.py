@@ -26,6 +26,7 @@ _KIND = "lookalike index"
 _LARGEST_BYTES = 1 << 26  # of a manifest
 _LARGEST_NUMBER = 2**63 - 1
 _MOST_DIMENSIONS, _MOST_VALUES = 3, 2**56
+_MOST_DIGITS = 40  # a seed has 39
 _DEEPEST = 32  # lists and objects in each other
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SEGMENT_NAME = re.compile(r"[0-9]{8,18}")
@@ -118,7 +119,7 @@ class Manifest:
         """
         body = _checked_body(data, about)
         version = body.get("format")
-        if isinstance(version, int) and not isinstance(version, bool) and version > FORMAT:
+        if type(version) is int and version > FORMAT:
             raise NewerFormat(
                 f"{about} must be of format {FORMAT} or older; it is of format {version}. Install "
                 "a newer lookalike."
@@ -131,7 +132,8 @@ class Manifest:
                 MappingProxyType(_object(body, "index")),
                 tuple(_segment(entry) for entry in _list(body, "segments")),
             )
-            _check(body.get("kind") == _KIND and version == FORMAT, "it is of another kind")
+            known = type(version) is int and version == FORMAT
+            _check(body.get("kind") == _KIND and known, "it is of another kind")
             _check(body.get("fingerprint") == manifest.fingerprint, "its fingerprint is wrong")
             names = [int(segment.name) for segment in manifest.segments]
             _check(len(set(names)) == len(names), "two segments have one name")
@@ -169,6 +171,7 @@ def _checked_body(data: bytes, about: str) -> dict[str, Any]:
             data.decode("ascii"),
             object_pairs_hook=_without_doubles,
             parse_constant=_refused,
+            parse_int=_whole,
             parse_float=_finite,
         )
     except (ValueError, RecursionError, _Wrong) as error:
@@ -188,7 +191,13 @@ def _refused(constant: str) -> NoReturn:
     raise _Wrong(f"{constant} is no number")
 
 
+def _whole(digits: str) -> int:
+    _check(len(digits) <= _MOST_DIGITS, "a number is too long")  # very long ones take for ever
+    return int(digits)
+
+
 def _finite(digits: str) -> float:
+    _check(len(digits) <= _MOST_DIGITS, "a number is too long")
     number = float(digits)
     _check(math.isfinite(number), "a number is too large")
     return number

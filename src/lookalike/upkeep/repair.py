@@ -114,10 +114,13 @@ def repair(
         settings = settings_of(folder.manifest.index, folder.about)
         layout = layout_of(folder.manifest.index, settings, folder.about)
         damages = folder.damages(progress)
+        if layout is None and notes:
+            folder.commit(folder.manifest.index, ())
         if layout is None or not (damages or notes):
             archive = Archive(folder, mapped=True)
             state = archive.load()
-            return Repaired(str(path), (), 0, (), (), 0 if state is None else len(state.members))
+            vectors = 0 if state is None else len(state.members)
+            return Repaired(str(path), tuple(notes), 0, (), (), vectors)
         folder.set_aside(damages)
         salvage = _Salvage(folder, layout, damages)
         state = salvage.state(settings, threads)

@@ -51,7 +51,7 @@ class Verified:
                 "were written"
             )
         lines = "\n".join(f"  {problem}" for problem in self.problems)
-        return f"{self.path}: {len(self.problems)} problems\n{lines}"
+        return f"{self.path}: not as it was written\n{lines}"
 
     def to_dict(self) -> dict[str, Any]:
         """Of plain values, for JSON."""
