@@ -411,7 +411,8 @@ def measure(
         limit = truth[i][truth_slots[i] != own][:k]
         found = distances[i][(slots[i] != own) & (slots[i] >= 0)][:k]
         possible = int(np.isfinite(limit).sum())
-        recalls[i] = (found <= limit[possible - 1]).sum() / possible if possible else 1.0
+        near = int((found <= limit[possible - 1]).sum()) if possible else 0
+        recalls[i] = min(near / possible, 1.0) if possible else 1.0
     low, high = _interval(recalls, k, _TWO_SIDED)
     return Measured(float(recalls.mean()), low, high, k, len(items), held_out)
 

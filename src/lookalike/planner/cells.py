@@ -30,6 +30,7 @@ _RADIUS_K = 100  # neighbours that a search within a radius looks at first
 _FEW_LATE, _LATE_SHARE = 256, 512  # rows compared beside cells: so many, or this part of all
 _CALIBRATED_SHARE = 32  # when this part has changed, what a search needs is measured again
 _LATE_SAMPLE = 32  # late members that are searched for, to see whether they are found
+_TOLERATED = 2.0  # times the misses that are allowed: so few searches tell little more
 
 
 class CellsPlanner(Planner):
@@ -201,7 +202,8 @@ class CellsPlanner(Planner):
             calibrated = self._effort(k, recall, threads)
             if calibrated is not None and len(late):
                 cells = CellsEngine(tables, calibrated.effort)
-                if measure(cells, plain, items, late, k, threads, self._present).high < recall:
+                found = measure(cells, plain, items, late, k, threads, self._present)
+                if 1.0 - found.high > _TOLERATED * (1.0 - recall):
                     return False
         return True
 

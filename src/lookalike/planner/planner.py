@@ -20,6 +20,7 @@ from lookalike.engines.filtered import FilteredEngine
 from lookalike.engines.grown import GrownEngine
 from lookalike.engines.projection import Components
 from lookalike.engines.rows import Rows
+from lookalike.errors import CorruptStore
 from lookalike.metrics import Metric
 from lookalike.pairs import JoinPlan
 from lookalike.results import Fate
@@ -190,7 +191,10 @@ class Planner:
         Its ``id`` is the slot: a planner knows no others.
         """
         slots, distances = self.exact.nearest(items, None, self._members, 1, self._present)
-        place = int(np.flatnonzero(slots == slot)[0])
+        places = np.flatnonzero(slots == slot)
+        if not len(places):  # its distance is no number
+            raise CorruptStore("a row of this index", "exact search does not find it")
+        place = int(places[0])
         fate = Fate(slot, float(distances[place]), place + 1, "found")
         if found:
             return fate
