@@ -15,8 +15,9 @@ demo: $(VENV)/.demo ## set up, and search the handwritten digits (the main job)
 test: $(VENV)/.test ## set up, and run all tests
 	$(VENV)/bin/python -m pytest tests src
 
-soak: $(VENV)/.test ## the tests of threads, for a minute each
-	LOOKALIKE_SOAK_SECONDS=60 $(VENV)/bin/python -m pytest tests/unit/test_changes.py
+soak: $(VENV)/.test ## threads, readers beside a writer and fuzzing for a minute each; 5,000 kills (half an hour)
+	LOOKALIKE_SOAK_SECONDS=60 LOOKALIKE_SOAK_KILLS=5000 $(VENV)/bin/python -m pytest --durations=10 \
+	  tests/unit/test_changes.py tests/store tests/hostile/test_store_fuzz.py
 
 check: $(VENV)/.check ## format, lint, types, stub of the core, documents
 	$(VENV)/bin/ruff format --check .
@@ -41,6 +42,7 @@ bench: $(VENV)/.bench ## set up, measure what the documents quote, write docs/be
 	  $(VENV)/bin/python benchmarks/living.py && \
 	  $(VENV)/bin/python benchmarks/exact.py && \
 	  $(VENV)/bin/python benchmarks/hamming.py && \
+	  $(VENV)/bin/python benchmarks/store.py && \
 	  $(VENV)/bin/python benchmarks/lab.py; } | tee build/benchmarks.md
 	mv build/benchmarks.md docs/benchmarks.md
 	$(VENV)/bin/python benchmarks/growth.py >build/scale.md && mv build/scale.md docs/scale.md

@@ -40,10 +40,11 @@ def vectors_of(count: int, width: int, seed: int) -> npt.NDArray[np.float32]:
     fixed, random = np.random.default_rng(0), np.random.default_rng(seed)
     places = fixed.normal(size=(CENTRES, DIRECTIONS)).astype(np.float32)
     directions = fixed.normal(size=(DIRECTIONS, width)).astype(np.float32) / DIRECTIONS**0.5
-    latent = places[random.integers(0, CENTRES, count)]
+    latent: npt.NDArray[np.float32] = places[random.integers(0, CENTRES, count)]
     latent += 0.5 * random.normal(size=latent.shape).astype(np.float32)
     noise = random.normal(size=(count, width)).astype(np.float32)
-    return latent @ directions + 0.1 * noise
+    vectors: npt.NDArray[np.float32] = latent @ directions + 0.1 * noise
+    return vectors
 
 
 def images_of(count: int, seed: int) -> npt.NDArray[np.uint8]:
