@@ -1,8 +1,9 @@
 """An index on a disk: writing, opening, searching mapped, adding durably; beside NumPy and faiss.
 
 Vectors vary in 24 directions around 1,000 random centres, and a little in all: 1,000,000 x 128
-float32 for opening and searching, images of 784 bytes for adding. Files were just written, so that they are in the system's cache: what is
-measured is the work of the programs and not of the drive, but for the syncs of durable adds.
+float32 for opening and searching, images of 784 bytes for adding. Files were just written, so that
+they are in the system's cache: what is measured is the work of the programs and not of the drive,
+but for the syncs of durable adds.
 """
 
 from __future__ import annotations

@@ -154,7 +154,8 @@ class Snapshot:
         for query in tied:
             radius = float(distances[query, k - 1])
             found = engine.within(flat[query : query + 1], radius, 1, self.present)
-            ids[query] = self.within(found, 1).ids[:k]
+            own = self.within(found, 1).ids[:k]
+            ids[query, : len(own)] = own  # all k, unless what was stored is not of the rows
         distances = distances[:, :k]
         if count is None:
             ids, distances = ids[0], distances[0]
