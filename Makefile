@@ -15,9 +15,12 @@ demo: $(VENV)/.demo ## set up, and search the handwritten digits (the main job)
 test: $(VENV)/.test ## set up, and run all tests
 	$(VENV)/bin/python -m pytest tests src
 
-soak: $(VENV)/.test ## threads, readers beside a writer and fuzzing for a minute each; 5,000 kills (half an hour)
+soak: $(VENV)/.test ## threads, readers beside a writer, and forged files of each kind for a minute; 5,000 kills (an hour)
 	LOOKALIKE_SOAK_SECONDS=60 LOOKALIKE_SOAK_KILLS=5000 $(VENV)/bin/python -m pytest --durations=10 \
 	  tests/unit/test_changes.py tests/store tests/hostile/test_store_fuzz.py
+	if $(PIP) install atheris; then \
+	  PYTHONPATH=. $(VENV)/bin/python tests/hostile/fuzz_manifest.py -max_total_time=60; \
+	else echo "atheris is not there for this Python: manifests were not fuzzed by coverage"; fi
 
 check: $(VENV)/.check ## format, lint, types, stub of the core, documents
 	$(VENV)/bin/ruff format --check .
