@@ -360,52 +360,61 @@ void differing_bits(const std::uint8_t* rows, std::size_t stride, std::size_t co
         distances[i] = lane_sum(differing(rows + i * stride, query, stride));
 }
 
-// Rows of exactly 32 bytes, eight of them and four queries a step: four counts of up to 256 share a
-// 64-bit lane.
-void differing_bits_32_of_four(const std::uint8_t* rows, std::size_t count,
-                               const std::uint8_t* queries, std::size_t pitch,
-                               std::uint32_t* distances) {
-    __m512i twice[4];
-    for (std::size_t q = 0; q < 4; ++q)
-        twice[q] = _mm512_broadcast_i64x4(
-            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(queries + 32 * q)));
-    const auto counts = [&](const std::uint8_t* two_rows) __attribute__((always_inline)) {
-        const __m512i rows_of_two = _mm512_loadu_si512(two_rows);
-        const auto differing = [&](std::size_t q) __attribute__((always_inline)) {
-            return _mm512_popcnt_epi64(_mm512_xor_si512(rows_of_two, twice[q]));
-        };
-        const __m512i low = _mm512_or_si512(differing(0), _mm512_slli_epi64(differing(1), 16));
-        const __m512i high = _mm512_or_si512(differing(2), _mm512_slli_epi64(differing(3), 16));
-        return _mm512_or_si512(low, _mm512_slli_epi64(high, 32));
-    };
-    // Sums of pairs of lanes: row a, b, a, b, then the next two rows; then in the order of rows.
-    const auto pairs = [](__m512i a, __m512i b) __attribute__((always_inline)) {
-        return _mm512_add_epi64(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
-    };
-    const __m512i first = _mm512_setr_epi64(0, 4, 1, 5, 8, 12, 9, 13);
-    const __m512i second = _mm512_setr_epi64(2, 6, 3, 7, 10, 14, 11, 15);
-    for (std::size_t i = 0; i + 8 <= count; i += 8) {
-        const std::uint8_t* row = rows + 32 * i;
-        const __m512i ab = pairs(counts(row), counts(row + 64));
-        const __m512i cd = pairs(counts(row + 128), counts(row + 192));
-        __m512i sums = _mm512_add_epi64(_mm512_permutex2var_epi64(ab, first, cd),
-                                        _mm512_permutex2var_epi64(ab, second, cd));
-        for (std::size_t q = 0; q < 4; ++q, sums = _mm512_srli_epi64(sums, 16)) {
-            const __m512i one = _mm512_and_si512(sums, _mm512_set1_epi64(0xFFFF));
-            _mm256_storeu_si256(reinterpret_cast<__m256i*>(distances + q * pitch + i),
-                                _mm512_cvtepi64_epi32(one));
+// One 64-bit word of eight rows of 32 bytes in each vector: no sum is across lanes. In a vector the
+// rows stand in the order 0, 2, 1, 3, 4, 6, 5, 7.
+struct WordsOfEight {
+    __m512i word[4];
+};
+
+WordsOfEight words_of_eight(const std::uint8_t* rows) {
+    __m512i two[4];  // rows in each
+    for (std::size_t v = 0; v < 4; ++v) two[v] = _mm512_loadu_si512(rows + 64 * v);
+    const __m512i even = _mm512_unpacklo_epi64(two[0], two[1]);
+    const __m512i odd = _mm512_unpackhi_epi64(two[0], two[1]);
+    const __m512i later_even = _mm512_unpacklo_epi64(two[2], two[3]);
+    const __m512i later_odd = _mm512_unpackhi_epi64(two[2], two[3]);
+    return {
+        {_mm512_shuffle_i64x2(even, later_even, 0x88), _mm512_shuffle_i64x2(odd, later_odd, 0x88),
+         _mm512_shuffle_i64x2(even, later_even, 0xDD), _mm512_shuffle_i64x2(odd, later_odd, 0xDD)}};
+}
+
+__m512i differing_of_eight(const WordsOfEight& rows, const std::uint8_t* query) {
+    __m512i count[4];
+    for (std::size_t w = 0; w < 4; ++w) {
+        std::int64_t word;
+        __builtin_memcpy(&word, query + 8 * w, sizeof word);
+        count[w] = _mm512_popcnt_epi64(_mm512_xor_si512(rows.word[w], _mm512_set1_epi64(word)));
+    }
+    return _mm512_add_epi64(_mm512_add_epi64(count[0], count[1]),
+                            _mm512_add_epi64(count[2], count[3]));
+}
+
+// Rows of exactly 32 bytes, sixteen of them a step, which all queries share.
+void differing_bits_32_of_several(const std::uint8_t* rows, std::size_t count,
+                                  const std::uint8_t* queries, std::uint32_t* distances) {
+    const __m512i in_order =
+        _mm512_setr_epi32(0, 4, 2, 6, 8, 12, 10, 14, 16, 20, 18, 22, 24, 28, 26, 30);
+    const std::size_t whole = count / 16 * 16;
+    for (std::size_t i = 0; i < whole; i += 16) {
+        const WordsOfEight first = words_of_eight(rows + 32 * i);
+        const WordsOfEight second = words_of_eight(rows + 32 * (i + 8));
+        for (std::size_t q = 0; q < queries_at_once; ++q) {
+            const std::uint8_t* query = queries + 32 * q;
+            _mm512_storeu_si512(
+                distances + q * count + i,
+                _mm512_permutex2var_epi32(differing_of_eight(first, query), in_order,
+                                          differing_of_eight(second, query)));
         }
     }
-    for (std::size_t q = 0; q < 4; ++q)
-        for (std::size_t i = count / 8 * 8; i < count; ++i)
-            distances[q * pitch + i] = lane_sum(differing(rows + 32 * i, queries + 32 * q, 32));
+    for (std::size_t q = 0; q < queries_at_once; ++q)
+        for (std::size_t i = whole; i < count; ++i)
+            distances[q * count + i] = lane_sum(differing(rows + 32 * i, queries + 32 * q, 32));
 }
 
 void differing_bits_of_several(const std::uint8_t* rows, std::size_t stride, std::size_t count,
                                const std::uint8_t* queries, std::uint32_t* distances) {
-    for (std::size_t q = 0; stride == 32 && q < queries_at_once; q += 4)
-        differing_bits_32_of_four(rows, count, queries + 32 * q, count, distances + q * count);
-    for (std::size_t q = 0; stride != 32 && q < queries_at_once; ++q)
+    if (stride == 32) return differing_bits_32_of_several(rows, count, queries, distances);
+    for (std::size_t q = 0; q < queries_at_once; ++q)
         differing_bits(rows, stride, count, queries + q * stride, distances + q * count);
 }
 
