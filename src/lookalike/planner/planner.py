@@ -32,7 +32,8 @@ PLANNED_K = 10  # what a plan is printed for
 _FEW_LATE, _LATE_SHARE = 1024, 8  # rows compared beside an engine: so many, or this part
 _REBUILT_GROWTH = 2  # when there are so many times as many members, all is planned again
 BYTES_PER_PAIR = 48  # while pairs are collected and handed over
-_JOINED = 4096  # rows that are searched for at a time when pairs are wanted
+_JOINED = 4096  # rows that are searched for at a time when pairs are wanted, at the most
+_FIRST_JOINED, _GROWTH = 16, 4  # at first, when each may have all others near; then so many times
 _DRIFT = 2.0  # searches that cost so many times as much as they should call for a rebuild
 
 
@@ -247,7 +248,7 @@ class Planner:
         slots = np.arange(len(self._rows), dtype=np.int64)
         if self._present is not None:
             slots = np.flatnonzero(self._present).astype(np.int64)
-        together, first = _JOINED, 0
+        together, first = _FIRST_JOINED, 0
         while first < len(slots):
             own = slots[first : first + together]
             items = self._rows.items(own)
@@ -256,7 +257,8 @@ class Planner:
             later = one < found.slots
             first += len(own)
             # Where rows have many neighbours, fewer are searched for at a time.
-            together = max(1, min(_JOINED, together * most // max(len(one), 1)))
+            fitting = together * most // max(len(one), 1)
+            together = max(1, min(_JOINED, _GROWTH * together, fitting))
             yield one[later], found.slots[later], found.distances[later], first / len(slots)
 
     def join_plan(
