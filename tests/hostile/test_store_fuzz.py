@@ -34,6 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:Deprecati
 
 SOAK_SECONDS = float(os.environ.get("LOOKALIKE_SOAK_SECONDS", "0"))
 TRIED = 30  # forgeries of each kind in an ordinary run
+_LARGEST_WHOLE = 2**1000  # far below the largest float
 PER_CHILD = 200  # forgeries after which a soak starts another child
 SECONDS = 120  # that a child may take
 SEED = int(os.environ.get("LOOKALIKE_FUZZ_SEED", "0"))  # that a failure named
@@ -102,7 +103,9 @@ def change_value(rng: Rng, body: Body) -> str:
     if how == 0:
         del own[key]
     elif how == 1 and isinstance(old, (int, float)) and not isinstance(old, bool):
-        own[key] = [old + 1, old - 1, -old, 2 * old, old * 256, float(old)][rng.integers(6)]
+        # A number that was changed before may be too large for a float.
+        as_float = float(old) if abs(old) < _LARGEST_WHOLE else -old
+        own[key] = [old + 1, old - 1, -old, 2 * old, old * 256, as_float][rng.integers(6)]
     elif how == 2:
         other, name = places[rng.integers(len(places))]
         own[key] = json.loads(json.dumps(other.get(name) if isinstance(other, dict) else None))
