@@ -204,11 +204,13 @@ class Index:
         archive = Archive(Folder(Path(path), writing=mode == "r+"), mapped=map)
         index = cls.__new__(cls)
         try:
+            state = archive.load(whole=verify == "full", progress=progress)
+            # After loading, which goes on to a newer index where one has just been put there.
             index._settings = archive.settings
             index._metric = metric_named(index._settings.metric)
             index._begin()
             index._archive = archive
-            index._take_up(archive.load(whole=verify == "full", progress=progress))
+            index._take_up(state)
         except BaseException:
             archive.folder.close()
             raise

@@ -203,6 +203,22 @@ def test_what_an_index_is_saved_to(tmp_path: Path) -> None:
         own.save(tmp_path / "empty", replace=True)
 
 
+@pytest.mark.parametrize("there", ["segments/1/song.wav", "segments/00000001/song.wav"])
+def test_nothing_of_others_is_removed(there: str, tmp_path: Path) -> None:
+    file = tmp_path / "out" / there
+    file.parent.mkdir(parents=True)
+    file.touch()
+    with pytest.raises(WouldOverwrite):
+        Index("l1").save(tmp_path / "out")
+    Index("l1").save(tmp_path / "index")
+    mine = tmp_path / "index" / there
+    mine.parent.mkdir(parents=True)
+    mine.touch()
+    Index.open(tmp_path / "index", "r+").close()
+    assert file.exists()
+    assert mine.exists()
+
+
 def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(UnreadableFile, match="Check the path"):

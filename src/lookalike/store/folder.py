@@ -51,6 +51,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 _MANIFEST, _NEXT, _COPY = "manifest.json", "manifest.next", "manifest.copy.json"
 _LOCK, _SEGMENTS, _DAMAGED = "writer.lock", "segments", "damaged"
+_NAME_DIGITS = 8  # of a segment, at least
 _OWN_NAMES = {_MANIFEST, _NEXT, _COPY, _LOCK, _SEGMENTS}
 _ATTEMPTS = 100  # to open a snapshot while commits come between
 _MOST_MANIFEST = 1 << 26
@@ -503,7 +504,7 @@ class Folder:
         named = {segment.name for segment in self.manifest.segments}
         with contextlib.suppress(OSError):
             for folder in sorted((self.path / _SEGMENTS).iterdir()):
-                if folder.name not in named and folder.name.isdecimal():
+                if folder.name not in named and _is_segment(folder):
                     _remove_tree(folder)
 
 
@@ -523,8 +524,7 @@ def folder_for(path: Path, *, replace: bool) -> Folder:
     """
     if is_index(path) and replace:
         return Folder(path, writing=True)
-    own = path.is_dir() and {there.name for there in path.iterdir()} <= _OWN_NAMES
-    if path.exists() and not own:
+    if path.exists() and not _is_left_over(path):
         raise WouldOverwrite(
             f"an index must be saved to a folder that is not there yet, or empty; got {path}, "
             "where there is something. Choose another, or pass replace=True for an index."
@@ -535,6 +535,20 @@ def folder_for(path: Path, *, replace: bool) -> Folder:
             "is one. Choose another, or pass replace=True."
         )
     return Folder.create(path)
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a folder is empty, or has nothing but what a save that was cut off has left."""
+    if not path.is_dir() or not {there.name for there in path.iterdir()} <= _OWN_NAMES:
+        return False
+    segments = path / _SEGMENTS
+    return not segments.exists() or all(_is_segment(there) for there in segments.iterdir())
+
+
+def _is_segment(folder: Path) -> bool:
+    """Whether a folder has the name of a segment, and holds arrays alone."""
+    named = folder.name.isascii() and folder.name.isdecimal() and len(folder.name) >= _NAME_DIGITS
+    return named and all(there.suffix == ".npy" for there in folder.iterdir())
 
 
 def is_index(path: Path) -> bool:
