@@ -268,3 +268,14 @@ def test_an_empty_index_is_repaired_too(tmp_path: Path) -> None:
     assert "copy" in str(repair(tmp_path / "index"))
     assert verify(tmp_path / "index").problems == ()
     assert len(Index.open(tmp_path / "index")) == 0
+
+
+@pytest.mark.parametrize("kind", ["bits"], indirect=True)
+def test_of_two_vectors_with_one_id_the_later_is_kept(path: Path, kind: str) -> None:
+    with Index.open(path, "r+") as index:
+        index.add(items_of(kind, 3, seed=9), ids=[5, 6, 7], replace=True)
+        wanted = index.vectors([5, 6, 7])
+    flip(file_of(path, "removed", -1), -1)
+    assert "3 vectors that had been replaced" in str(repair(path))
+    assert verify(path).problems == ()
+    assert (Index.open(path).vectors([5, 6, 7]) == wanted).all()

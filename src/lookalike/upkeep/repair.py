@@ -167,9 +167,10 @@ class _Salvage:
         for removed in self._removed:
             present[removed[removed < len(present)]] = False
         good = np.concatenate([np.empty(0, np.bool_), *self._good])
-        kept, lost = present & good, present & ~good
+        lost = present & ~good
         whole = np.concatenate([np.empty((0, self._stride), np.uint8), *self._parts])
         ids = np.concatenate([np.empty(0, np.int64), *self._ids])
+        kept = self._without_doubles(present & good, ids)
         self.lost_vectors = int(np.count_nonzero(lost))
         self.lost_ids = tuple(ids[lost & (ids >= 0)].tolist())
         memory = np.ascontiguousarray(whole[kept])
@@ -180,6 +181,18 @@ class _Salvage:
         if len(members):
             state.planner = planner_for(settings, layout.metric, layout, rows, threads)
         return state
+
+    def _without_doubles(self, kept: npt.NDArray[np.bool_], ids: Ids) -> npt.NDArray[np.bool_]:
+        """Of rows with one id the last: it was put in the place of those before it."""
+        slots = np.flatnonzero(kept)[::-1]
+        last = slots[np.unique(ids[slots], return_index=True)[1]]
+        if len(last) < len(slots):
+            self.notes.append(
+                f"{len(slots) - len(last):,} vectors that had been replaced are dropped again"
+            )
+        once = np.zeros(len(kept), np.bool_)
+        once[last] = True
+        return once
 
     def _take(self, segment: Segment, first: int) -> int:
         """Take what can be read of a segment; how many rows it had."""
