@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from lookalike import CorruptStore, Index
+from lookalike import CorruptStore, Index, UnreadableFile
 from lookalike.store import array_file
 from lookalike.store.manifest import Manifest, Segment
 from lookalike.upkeep import describe, repair, verify
@@ -279,3 +280,26 @@ def test_of_two_vectors_with_one_id_the_later_is_kept(path: Path, kind: str) -> 
     assert "3 vectors that had been replaced" in str(repair(path))
     assert verify(path).problems == ()
     assert (Index.open(path).vectors([5, 6, 7]) == wanted).all()
+
+
+@pytest.mark.parametrize("kind", ["bits"], indirect=True)
+@pytest.mark.parametrize("why", [errno.EACCES, errno.EMFILE])
+def test_a_file_that_may_not_be_read_is_not_dropped(
+    path: Path, kind: str, why: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def refusing(name: Any, *args: Any, **options: Any) -> int:
+        if name == "rows.npy":
+            raise OSError(why, os.strerror(why))
+        return real(name, *args, **options)
+
+    before = (path / "manifest.json").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refusing)
+        for act in (repair, verify, Index.open):
+            with pytest.raises(UnreadableFile, match="the system refuses") as raised:
+                act(path)
+            assert not isinstance(raised.value, CorruptStore)
+    assert (path / "manifest.json").read_bytes() == before
+    assert verify(path).problems == ()

@@ -6,6 +6,7 @@ byte, so that headers are compared and never parsed, and no file can say anythin
 
 from __future__ import annotations
 
+import errno
 import math
 import mmap
 import os
@@ -27,6 +28,8 @@ __all__ = ["DTYPES", "ArrayFile", "StoredArray", "header_of", "unmappable", "wri
 DTYPES = ("|i1", "|u1", "<u2", "<u4", "<u8", "<i4", "<i8", "<f4", "<f8")
 _ALIGNMENT = 64  # of the first value in its file, and so in memory
 _ENDS = 1 << 16  # bytes at either end of a file that its short digest is of
+# Why a file is not opened, which is no fault of the file: repair must not drop it for that.
+_NOT_OF_THE_FILE = (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _PIECE = 1 << 22  # bytes that are hashed and written at a time
 
 Progress = Callable[[int], None]  # called with the bytes that were done
@@ -134,6 +137,8 @@ class ArrayFile:
     ------
     FileNotFoundError
         When there is no such file.
+    UnreadableFile
+        When this process may not read it, or has too many files open.
     CorruptStore
         When it is not a plain file, or not of this length and header.
     """
@@ -148,6 +153,12 @@ class ArrayFile:
         except FileNotFoundError:
             raise
         except OSError as error:
+            if error.errno in _NOT_OF_THE_FILE:
+                raise UnreadableFile(
+                    f"{about} must be readable by this process; the system refuses: "
+                    f"{error.strerror}. Nothing is said about what is in it: give access, or close "
+                    "other files."
+                ) from error
             raise CorruptStore(about, f"it cannot be opened as a plain file: {error}") from error
         try:
             self._check_length()

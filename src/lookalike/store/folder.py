@@ -296,6 +296,8 @@ class Folder:
                         file.check_whole(told)
                 except CorruptStore as error:
                     found.append(Damage(segment, name, error.why))
+                except UnreadableFile:
+                    raise  # no fault of the file
                 except OSError as error:
                     found.append(Damage(segment, name, f"it cannot be read: {error.strerror}"))
                     told(stored.file_bytes)
