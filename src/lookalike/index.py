@@ -284,8 +284,7 @@ class Index:
         if archive is None:
             return False
         with self._changing:
-            generation = archive.folder.manifest.generation
-            if archive.folder.read_manifest().generation == generation:
+            if archive.folder.read_manifest() == archive.folder.manifest:
                 return False
             newer = Archive(archive.folder.newest(), mapped=archive.mapped)
             state = newer.load()

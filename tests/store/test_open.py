@@ -219,6 +219,19 @@ def test_nothing_of_others_is_removed(there: str, tmp_path: Path) -> None:
     assert mine.exists()
 
 
+def test_an_index_that_took_the_place_of_another_by_its_name_is_noticed(tmp_path: Path) -> None:
+    for name, count in (("index", 3), ("other", 5)):
+        index = Index("l1")
+        index.add(items_of("exact l1", count))
+        index.save(tmp_path / name)
+    reader = Index.open(tmp_path / "index")
+    (tmp_path / "index").rename(tmp_path / "old")
+    (tmp_path / "other").rename(tmp_path / "index")
+    assert reader.refresh()
+    assert len(reader) == 5
+    assert not reader.refresh()
+
+
 def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(UnreadableFile, match="Check the path"):
