@@ -38,6 +38,7 @@ from lookalike.seeds import Purpose, shuffled
 from lookalike.settings import Settings, checked_recall
 from lookalike.snapshot import Snapshot
 from lookalike.store.folder import Folder, Progress, folder_for
+from lookalike.store.manifest import Manifest
 
 __all__ = ["Index"]
 
@@ -518,17 +519,24 @@ class Index:
                 self._rebuild(state, threads, planned=planned, progress=progress)
 
     def _change(self, layout: Layout, rows: Rows, members: Members, threads: int) -> None:
-        """Publish another state, with a plan that follows when there was one."""
+        """Publish another state, with a plan that follows when there was one.
+
+        Where the plan is still on the disk, it follows at the first search; how many rows are of
+        no use is known without it.
+        """
         old = self._state
         state = Snapshot(layout, rows, members)
+        outgrown = members.are_mostly_removed
         if old is not None and layout.measure == old.layout.measure and len(members):
             state.plan = old.plan
-            if old.planner is not None:
+            if old.planner is not None and not outgrown:
                 state.planner = old.planner.changed(state.rows, members.present, threads)
-                if state.planner.outgrown:
-                    self._rebuild(state, threads, planned=True)
-                    return
-        self._publish(state, threads)
+                outgrown = state.planner.outgrown
+        if outgrown:
+            planned = old is not None and (old.planner is not None or old.plan is not None)
+            self._rebuild(state, threads, planned=planned)
+        else:
+            self._publish(state, threads)
 
     def _rebuild(
         self,
@@ -563,12 +571,12 @@ class Index:
         archive = self._archive
         if archive is None:
             return self._shown(state, threads)
-        generation = archive.folder.manifest.generation
+        before = archive.folder.manifest
         try:
             state = self._committed(archive, state, threads, whole, progress)
             return self._shown(state, threads)
         except BaseException:
-            self._agree(archive, generation)
+            self._agree(archive, before)
             raise
 
     def _shown(self, state: Snapshot, threads: int) -> Snapshot:
@@ -603,11 +611,11 @@ class Index:
         )
         return self._with_planner(state, threads) if planned else state
 
-    def _agree(self, archive: Archive, generation: int) -> None:
+    def _agree(self, archive: Archive, before: Manifest) -> None:
         """After a change that did not end: what is on the disk is what holds."""
         try:
             newest = archive.folder.read_manifest()
-            if newest.generation != generation:
+            if newest != before:
                 archive.folder.manifest = newest
                 self._take_up(archive.load())
         except BaseException:
@@ -1151,12 +1159,20 @@ class Index:
                 if state.members.present is not None:  # nothing is learned from what was removed
                     state = self._rebuild(state, threads, planned=False)
                 state.planner = self._built(state, threads)
+            elif (
+                state.planner.outgrown and self._is_writing
+            ):  # by what came before it was asked for
+                return self._rebuild(state, threads, planned=True)
             return state
+
+    @property
+    def _is_writing(self) -> bool:
+        """Whether changes go to the disk."""
+        return self._archive is not None and self._archive.folder.is_writing
 
     def _planned_on_disk(self, state: Snapshot, threads: int) -> Snapshot:
         """Plan an index on a disk; who may change it keeps the plan there."""
-        assert self._archive is not None
-        if self._archive.folder.is_writing:
+        if self._is_writing:
             return self._rebuild(state, threads, planned=True)
         rows = state.store.taken(state.members.slots) if state.present is not None else state.store
         state = Snapshot(state.layout, rows, state.members.compacted())

@@ -76,6 +76,11 @@ class Members:
         return self._ids is None and self.present is None
 
     @property
+    def are_mostly_removed(self) -> bool:
+        """Whether more than half of the rows are of no use any more."""
+        return 2 * self._count < self.rows
+
+    @property
     def slots(self) -> Ids:
         """The rows of all members, ascending."""
         if self.present is None:

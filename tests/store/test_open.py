@@ -126,6 +126,38 @@ def test_merges_keep_segments_few_and_write_each_byte_a_few_times(
         assert index._archive.folder.written_bytes < 40 * rows  # small files are mostly headers
 
 
+@pytest.mark.parametrize("planned", [False, True])
+def test_what_was_removed_leaves_the_disk_though_nobody_searches(
+    planned: bool, tmp_path: Path
+) -> None:
+    path, items = tmp_path / "it", items_of("cells l1", 800)
+    index = Index("l1")
+    if planned:
+        index.add(items)
+    index.save(path)
+    with Index.open(path, "r+") as writer:
+        oldest = list(map(int, writer.ids)) or writer.add(items).tolist()
+        for _ in range(12):  # as a camera's: the newest 800 are kept
+            oldest += writer.add(items[:200]).tolist()
+            writer.remove(oldest[:200])
+            del oldest[:200]
+        assert writer.ids.tolist() == oldest
+    assert sum(int(own.facts["rows"]) for own in manifest_of(path).segments) <= 2 * 800
+    assert Index.open(path).ids.tolist() == oldest
+
+
+def test_a_plan_that_was_outgrown_before_the_first_search_is_made_again(tmp_path: Path) -> None:
+    path, items = tmp_path / "it", items_of("cells l1", 3000)
+    index = Index("l1")
+    index.add(items[:1000])
+    index.save(path)
+    with Index.open(path, "r+") as writer:
+        writer.add(items[1000:])
+        writer.search(items[0])
+        assert len(manifest_of(path).segments) == 1
+        assert writer.plan.engine == Index.open(path).plan.engine
+
+
 def test_the_promise_holds_over_several_segments_and_after_a_merge(tmp_path: Path) -> None:
     index = Index("l2", recall=0.95)
     index.add(items_of("cells l2 of floats", 6000))

@@ -148,7 +148,7 @@ def test_an_interrupted_change_is_as_if_it_had_not_been_made(
         lambda: index.add(digits[300:302], [4, 8], replace=True),
         lambda: index.add(digits[300:450]),  # planned again
         lambda: index.remove([1, 2]),
-        lambda: index.remove(np.arange(60)),  # rebuilt
+        *([lambda: index.remove(np.arange(60))] if at == "engine" else []),  # rebuilt: none follows
     ):
         monkeypatch.setattr(Planner, at, interrupted)
         with pytest.raises(KeyboardInterrupt):

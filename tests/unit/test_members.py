@@ -74,3 +74,9 @@ def test_unknown_ids_are_named() -> None:
     members = Members().added(2, None)
     with pytest.raises(InvalidInput, match="ids must be in this index, which holds 2 items; got 1"):
         rows_of_known(members, [0, 7], "ids")
+
+
+def test_half_of_the_rows_removed_is_not_most() -> None:
+    members = Members(rows=4, next_id=4).without(np.array([0, 1]))
+    assert not members.are_mostly_removed
+    assert members.without(np.array([2])).are_mostly_removed
