@@ -1,0 +1,1 @@
+"""A folder of pictures, kept in step with its indexes."""
