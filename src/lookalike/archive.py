@@ -51,8 +51,11 @@ _IMPOSSIBLE = (ValueError, TypeError, KeyError, IndexError, OverflowError, Attri
 
 def index_facts(settings: Settings, layout: Layout | None) -> dict[str, Any]:
     """What the manifest says of an index as a whole."""
+    own = asdict(settings)
+    if settings.encoder is None:
+        del own["encoder"]
     return {
-        "settings": asdict(settings),
+        "settings": own,
         "layout": None
         if layout is None
         else {

@@ -87,6 +87,9 @@ class Index:
         For "hamming": bits of an item; 8 for each byte unless given.
     seed : int or None
         Of all random choices. None draws one, kept in ``index.seed``.
+    encoder : str, optional
+        What makes the vectors, with its version: kept with the index, part of its fingerprint.
+        Indexes whose encoders differ are not joined.
 
     Examples
     --------
@@ -120,6 +123,7 @@ class Index:
         value_range: int | None = None,
         width_bits: int | None = None,
         seed: int | None = 0,
+        encoder: str | None = None,
     ) -> None:
         self._metric = metric_named(metric)
         self._settings = Settings.checked(
@@ -134,6 +138,7 @@ class Index:
             value_range=value_range,
             width_bits=width_bits,
             seed=seed,
+            encoder=encoder,
         )
         self._begin()
 
@@ -385,6 +390,11 @@ class Index:
     def seed(self) -> int:
         """Of all random choices."""
         return self._settings.seed
+
+    @property
+    def encoder(self) -> str | None:
+        """What makes the vectors; None where it was not said."""
+        return self._settings.encoder
 
     @property
     def item_shape(self) -> tuple[int, ...] | None:
@@ -886,6 +896,11 @@ class Index:
                 f"the other index must have metric {self.metric!r} and item shape "
                 f"{state.item_shape}, like this one; got {other.metric!r} and {theirs.item_shape}. "
                 "Build it from the same kind of items."
+            )
+        if other.encoder != self.encoder:
+            raise InvalidInput(
+                "the other index must have vectors of the same encoder, so that distances mean "
+                f"something; got {other.encoder!r} and {self.encoder!r}. Encode one of them anew."
             )
 
         def found() -> Iterator[tuple[Ids, Ids, npt.NDArray[np.float64], float]]:

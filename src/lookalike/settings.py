@@ -21,6 +21,7 @@ _FAMILIES = {  # of hash functions, by metric
 }
 _MOST_HASHED = 65_536  # bits of a code, and tables
 _MOST_PROBES = 4096
+_MOST_SAID = 10_000  # characters of a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Settings:
     value_range, width_bits : int or None
     seed : int
         Drawn, where None was given.
+    encoder : str or None
+        What made the vectors.
     """
 
     metric: str
@@ -53,6 +56,7 @@ class Settings:
     value_range: int | None
     width_bits: int | None
     seed: int
+    encoder: str | None = None
 
     @classmethod
     def checked(
@@ -69,6 +73,7 @@ class Settings:
         value_range: int | None,
         width_bits: int | None,
         seed: int | None,
+        encoder: str | None = None,
     ) -> Settings:
         """Settings that go together.
 
@@ -94,6 +99,7 @@ class Settings:
             _counted(value_range, "value_range", 255),
             _counted(width_bits, "width_bits"),
             resolve_seed(seed),
+            _encoder_of(encoder),
         )
         settings._check_hashing()
         settings._check_ranges()
@@ -157,6 +163,15 @@ def checked_recall(recall: float) -> float:
             f"recall must be in (0, 1]; got {recall!r}. 0.95 finds 19 of 20 true neighbours."
         )
     return number
+
+
+def _encoder_of(encoder: str | None) -> str | None:
+    if encoder is not None and not (isinstance(encoder, str) and 0 < len(encoder) <= _MOST_SAID):
+        raise InvalidInput(
+            f"encoder must be text of 1 to {_MOST_SAID:,} characters; got {encoder!r:.80}. Name "
+            "what makes the vectors, and its version."
+        )
+    return encoder
 
 
 def _counted(value: int | None, name: str, most: int | None = None) -> int | None:

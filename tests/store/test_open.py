@@ -333,3 +333,13 @@ def test_opening_reads_no_array(tmp_path: Path) -> None:
     kilobytes, count = map(int, done.stdout.split())
     assert count == 200_000
     assert kilobytes < 6000  # of the 26 MB on the disk
+
+
+def test_the_encoder_is_kept_and_changes_the_fingerprint(tmp_path: Path) -> None:
+    prints = set()
+    for encoder in ("pdq 1", "pdq 2", None):
+        path = tmp_path / str(encoder)
+        Index("hamming", encoder=encoder).save(path)
+        assert Index.open(path).encoder == encoder
+        prints.add(manifest_of(path).fingerprint)
+    assert len(prints) == 3

@@ -301,3 +301,15 @@ def test_many_threads_may_search_at_once(digits: Bytes) -> None:
 
 def test_the_version_is_the_installed_one() -> None:
     assert lookalike.__version__.startswith("0.1.0")
+
+
+def test_vectors_of_different_encoders_are_not_joined() -> None:
+    bits = np.arange(8, dtype=np.uint8).reshape(4, 2)
+    one, other, same = (Index("hamming", encoder=name) for name in ("pdq 1", "phash 1", "pdq 1"))
+    for index in (one, other, same):
+        index.add(bits)
+    assert len(one.pairs(0, other=same).all().ids) == 4
+    with pytest.raises(InvalidInput, match=r"got 'phash 1' and 'pdq 1'"):
+        one.pairs(0, other=other)
+    with pytest.raises(InvalidInput, match="encoder must be text"):
+        Index("hamming", encoder="")
