@@ -17,6 +17,7 @@ from lookalike.errors import (
     NotWritten,
     ReadOnly,
     UnreadableFile,
+    UnreadableImage,
     WouldOverwrite,
 )
 from lookalike.index import Index
@@ -48,6 +49,7 @@ __all__ = [
     "ReadOnly",
     "Step",
     "UnreadableFile",
+    "UnreadableImage",
     "WouldOverwrite",
     "__version__",
     "cpu_level",

@@ -7,6 +7,7 @@
     ├── NotSupported       (NotImplementedError)  the combination asked for does not exist
     ├── MissingExtra       (ImportError)          an optional dependency is not installed
     ├── UnreadableFile     (OSError)              a file is missing, damaged or unsafe to read
+    │   ├── UnreadableImage                       a picture is damaged, too large or none at all
     │   ├── CorruptStore                          files of an index are not what was written
     │   └── NewerFormat                           a later version wrote the index
     ├── WouldOverwrite     (FileExistsError)      files are in the way, nothing was written
@@ -37,6 +38,7 @@ __all__ = [
     "NotWritten",
     "ReadOnly",
     "UnreadableFile",
+    "UnreadableImage",
     "WouldOverwrite",
 ]
 
@@ -65,6 +67,25 @@ class MissingExtra(LookalikeError, ImportError):
 
 class UnreadableFile(LookalikeError, OSError):
     """A file is missing, damaged, or would execute code when read."""
+
+
+class UnreadableImage(UnreadableFile):
+    """A picture is damaged, too large, or none that is read here.
+
+    Parameters
+    ----------
+    what : str
+        The picture.
+    why : str
+        What is wrong with it, with the numbers.
+    """
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(
+            f"{what} must be a picture that can be read as a whole; {why}. Save it anew with "
+            "another program, or leave it out."
+        )
+        self.what, self.why = what, why
 
 
 class CorruptStore(UnreadableFile):

@@ -16,15 +16,18 @@ import json
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lookalike.errors import CorruptStore, NewerFormat, NotWritten, UnreadableFile
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["FORMAT", "Catalog", "Content", "File", "Name", "Stamp", "content_id", "shown"]
+from lookalike.errors import CorruptStore, NewerFormat, NotWritten, UnreadableFile
+from lookalike.pictures.jobs import Stamp
+
+__all__ = ["FORMAT", "Catalog", "Content", "File", "Name", "content_id", "shown"]
 
 FORMAT = 1
 _FILE = "catalog.sqlite"
@@ -73,21 +76,6 @@ CREATE TABLE deeds (           -- the journal of what was done to files
   done_ns INTEGER NOT NULL
 );
 """
-
-
-class Stamp(NamedTuple):
-    """What tells that a file has changed without reading it."""
-
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Stamp:
-        """Of a file that was asked for it."""
-        inode = status.st_ino & (2**63 - 1)  # SQLite's whole numbers have a sign
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, inode)
 
 
 class Name(NamedTuple):
@@ -365,6 +353,22 @@ class Catalog:
         )
         return sorted(self._checked(Name(*row)).path for row in rows)
 
+    def holders(self, contents: Sequence[int]) -> dict[int, tuple[Content, list[File]]]:
+        """Contents and the files that have them, by id; those that no file has are left out."""
+        found: dict[int, tuple[Content, list[File]]] = {}
+        for *stored, folder, name in self.ask(
+            "SELECT contents.*, files.size, mtime_ns, ctime_ns, inode, looked_ns, folders.path, "
+            "name FROM json_each(?) AS wanted JOIN contents ON contents.id = wanted.value "
+            "JOIN files ON content = contents.id JOIN folders ON folder = folders.id",
+            (json.dumps(list(map(int, contents))),),
+        ):
+            own = int(stored[0])
+            if own not in found:
+                found[own] = (_content(stored[:10]), [])
+            file = File(self._checked(Name(folder, name)), Stamp(*stored[10:14]), stored[14], own)
+            found[own][1].append(file)
+        return found
+
     def _checked(self, name: Name) -> Name:
         """A name that stays in the album: a catalogue may come from a stranger."""
         parts = name.path.split(b"/")
@@ -394,6 +398,16 @@ class Catalog:
         """What is known of a content."""
         rows = self.ask("SELECT * FROM contents WHERE id = ?", (id,))
         return _content(rows[0]) if rows else None
+
+    def ids_with(self, encoder: str) -> npt.NDArray[np.int64]:
+        """Ids of the contents whose vectors belong into the index of an encoder, ascending."""
+        plain = self.ask("SELECT id FROM contents WHERE reason IS NULL AND featureless = '[]'")
+        others = self.ask(
+            "SELECT id, featureless FROM contents WHERE reason IS NULL AND featureless != '[]'"
+        )
+        ids = [own for (own,) in plain]
+        ids += [own for own, featureless in others if encoder not in json.loads(featureless)]
+        return np.sort(np.array(ids, np.int64))
 
     def digests_of_size(self, size: int) -> frozenset[str]:
         """Of all contents of so many bytes."""
@@ -457,8 +471,3 @@ def _content(row: Sequence[Any]) -> Content:
     except (ValueError, TypeError) as error:
         raise CorruptStore("a catalogue", f"a content says what cannot be: {error}") from error
     return replace(Content(*row[1:9]), featureless=featureless)
-
-
-def now_ns() -> int:
-    """The time of the wall clock, as files are stamped."""
-    return time.time_ns()

@@ -21,6 +21,7 @@ __all__ = ["WriterLock"]
 
 _HELD: weakref.WeakSet[WriterLock] = weakref.WeakSet()
 _MOST_BYTES = 4096
+_INSTEAD = 'Close it there, or open it here with mode "r".'
 
 
 class WriterLock:
@@ -30,6 +31,8 @@ class WriterLock:
     ----------
     path : Path
         Of the lock file; it is made if need be, and stays.
+    instead : str
+        What to do when somebody holds it.
 
     Raises
     ------
@@ -39,10 +42,10 @@ class WriterLock:
         When the file system has no locks.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, instead: str = _INSTEAD) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            self._lock(path)
+            self._lock(path, instead)
             holder = {"process": os.getpid(), "host": socket.gethostname()}
             with contextlib.suppress(OSError):  # on a full disk; it is for messages only
                 os.ftruncate(self._descriptor, 0)
@@ -53,18 +56,18 @@ class WriterLock:
         self._process = os.getpid()
         _HELD.add(self)
 
-    def _lock(self, path: Path) -> None:
+    def _lock(self, path: Path, instead: str) -> None:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                 raise Locked(
                     f"{path.parent} must be free to be opened for changes; {self._holder()} has "
-                    'opened it. Close it there, or open it here with mode "r".'
+                    f"opened it. {instead}"
                 ) from None
             raise NotSupported(
                 f"{path.parent} must be on a file system with locks, to be opened for changes; "
-                f'this one refuses: {error.strerror}. Open it with mode "r", or move it.'
+                f"this one refuses: {error.strerror}. Move it there; here it can be searched."
             ) from error
 
     def _holder(self) -> str:

@@ -1,0 +1,698 @@
+"""The album: a folder of pictures, its catalogue, and an index for each encoder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from lookalike import arrays
+from lookalike.album.asked import Asked, PictureLike
+from lookalike.album.catalog import Catalog, Content, File, shown
+from lookalike.album.comparison import Comparison, judged
+from lookalike.album.decisions import (
+    Decision,
+    decided,
+    decisions,
+    forget,
+    keep_group,
+    not_duplicates,
+)
+from lookalike.album.duplicates import DuplicateGroup, find_duplicates
+from lookalike.album.facts import AlbumFacts, AlbumVerified, facts_of, verified
+from lookalike.album.matches import Matches, Orientation, Query, find, orientations
+from lookalike.album.sync import Progress, Synced, sync
+from lookalike.album.thresholds import Calibrated, Example, calibrate, thresholds_of
+from lookalike.album.walk import HOME, Rules
+from lookalike.errors import InvalidInput, UnreadableFile
+from lookalike.index import Index
+from lookalike.pictures.encoders import Encoder, default_encoders, encoder_named, identity
+from lookalike.pictures.jobs import Stamp
+from lookalike.pictures.pool import Pool
+from lookalike.store.folder import is_index
+from lookalike.store.lock import WriterLock
+
+__all__ = ["Album", "is_album"]
+
+Folder = str | os.PathLike[str] | bytes
+
+_LOCK = "writer.lock"
+_INSTEAD = "Wait until it has ended; what it has done until now can be searched."
+_SEES_TOO_LITTLE = "{} sees too little in this picture to tell it from others"
+_RECALL = 0.99  # of encoders whose vectors are no bits
+
+
+class Album:
+    """A folder of pictures, kept in step with its indexes.
+
+    Parameters
+    ----------
+    path : path
+        The folder. Nothing in it is ever changed but by ``apply`` and ``undo``.
+    encoders : sequence of str, optional
+        What pictures are compared by: "pdq", "phash", "pixels", "embedding", "onnx:MODEL.onnx", or
+        that of a plug-in. Unless given, those of the last sync; of a new album "pdq" and "phash",
+        and "embedding" where it is installed.
+    at : path, optional
+        Folder of the album's own files, for pictures on a disk that is only read. ".lookalike" in
+        the album unless given.
+
+    Notes
+    -----
+    An album may be searched from many threads and processes while one of them syncs: each search
+    sees what was committed when it began.
+
+    Examples
+    --------
+    >>> import lookalike
+    >>> album = lookalike.Album("photos")  # doctest: +SKIP
+    >>> print(album.sync())  # doctest: +SKIP
+    >>> album.search("cat.jpg", k=3)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        encoders: Sequence[str] | None = None,
+        at: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            what = "a file" if self.path.exists() else "nothing"
+            raise UnreadableFile(
+                f"an album must be a folder of pictures; got {self.path}, where there is {what}. "
+                "Check the path."
+            )
+        self.home = self.path / os.fsdecode(HOME) if at is None else Path(at)
+        self._wanted = None if encoders is None else _checked_specs(encoders)
+        self._catalog: Catalog | None = None
+        self._encoders: dict[str, Encoder] = {}
+        self._indexes: dict[str, Index] = {}
+        self._opening = threading.RLock()
+
+    def __repr__(self) -> str:
+        if not self.is_synced:
+            return f"<Album {self.path}, not synced yet>"
+        count = self.catalog.count()
+        return f"<Album {self.path}, {count['pictures']:,} pictures, {', '.join(self.encoders)}>"
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether it has a catalogue."""
+        return is_album(self.home)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalogue.
+
+        Raises
+        ------
+        UnreadableFile
+            Before the first sync.
+        """
+        with self._opening:
+            if self._catalog is None:
+                self._catalog = Catalog(self.home, create=False)
+            return self._catalog
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """What pictures are compared by."""
+        if self._wanted is not None:
+            return self._wanted
+        if self.is_synced:
+            return tuple(map(str, self.catalog.fact("encoders", {})))
+        return default_encoders()
+
+    def encoder(self, name: str) -> Encoder:
+        """An encoder of this album, by its name."""
+        if name not in self.encoders:
+            raise InvalidInput(
+                f"encoder must be one of this album: {', '.join(self.encoders)}; got {name!r}. Add "
+                "it with sync."
+            )
+        with self._opening:
+            if name not in self._encoders:
+                self._encoders[name] = encoder_named(name)
+            return self._encoders[name]
+
+    def index(self, encoder: str) -> Index:
+        """The index of an encoder, as it is on the disk now, to be searched.
+
+        Raises
+        ------
+        CorruptStore
+            When it is damaged: see ``verify``.
+        """
+        own = self.encoder(encoder)
+        with self._opening:
+            index = self._indexes.get(encoder)
+            if index is None:
+                index = self._indexes[encoder] = Index.open(self.folder_of(encoder))
+            else:
+                index.refresh()
+            _check_made_by(index, own, self.home)
+            return index
+
+    def close(self) -> None:
+        """Let go of the files. The album can be used again."""
+        with self._opening:
+            if self._catalog is not None:
+                self._catalog.close()
+            self._catalog = None
+            self._indexes.clear()
+
+    def __enter__(self) -> Album:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # ---- sync
+
+    def sync(
+        self,
+        *,
+        include: Sequence[str] | None = None,
+        exclude: Sequence[str] | None = None,
+        hidden: bool | None = None,
+        links: bool | None = None,
+        checksum: bool = False,
+        emptied: bool = False,
+        retry: bool = False,
+        workers: int | None = None,
+        timeout_s: float = 60.0,
+        progress: Progress | None = None,
+    ) -> Synced:
+        """Find new, changed, moved and deleted pictures, and bring the indexes into step.
+
+        May be interrupted at any instant, and goes on where it was: at most a batch of 256
+        pictures is encoded a second time.
+
+        Parameters
+        ----------
+        include, exclude : sequence of str, optional
+            Patterns as of the shell, for paths in the album if they have a slash, for names
+            otherwise. Unless included files are given, the endings of pictures are. What is given
+            here is remembered for later syncs, as are the next two.
+        hidden : bool, optional
+            Whether files and folders whose name begins with a dot belong to it; no unless given.
+        links : bool, optional
+            Whether symbolic links are followed; no unless given.
+        checksum : bool
+            Read every file, also where size and times are as they were.
+        emptied : bool
+            Say that it is right that no picture is there any more.
+        retry : bool
+            Read unreadable pictures again, although they have not changed.
+        workers : int, optional
+            Processes that decode and encode; one for each core unless given.
+        timeout_s : float
+            For one file. One that takes longer is reported, and tried again by the next sync.
+        progress : callable, optional
+            Called with files that were looked at and None, then with those that were read and
+            how many there are to read. False cancels: what was committed stays.
+
+        Returns
+        -------
+        Synced
+            Counts, and every file that could not be read, with the reason.
+
+        Raises
+        ------
+        Locked
+            When another process syncs it.
+        InvalidInput
+            When an encoder is not the one that made the index: versions are not mixed.
+        Cancelled
+        """
+        with self.changing() as catalog:
+            rules = self._rules(catalog, include, exclude, hidden, links)
+            encoders = {name: encoder_named(name) for name in self.encoders}
+            self._forget_other_encoders(catalog, encoders)
+            with contextlib.ExitStack() as stack:
+                indexes = {
+                    name: stack.enter_context(self._writable(name, own))
+                    for name, own in encoders.items()
+                }
+                with catalog.change():
+                    catalog.set_fact("rules", rules.to_facts())
+                    catalog.set_fact("encoders", {n: identity(e) for n, e in encoders.items()})
+                again = self._unreadable(catalog) if retry else frozenset()
+                pool = stack.enter_context(
+                    Pool(list(encoders), workers=workers, timeout_s=timeout_s)
+                )
+                return sync(
+                    self.path,
+                    catalog,
+                    indexes,
+                    rules,
+                    pool,
+                    checksum=checksum,
+                    emptied=emptied,
+                    again=again,
+                    progress=progress,
+                )
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[Catalog]:
+        """Change the album as the only one who does, for as long as the block runs.
+
+        Raises
+        ------
+        Locked
+            When another process does.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        lock = WriterLock(self.home / _LOCK, _INSTEAD)
+        try:
+            with self._opening:
+                if self._catalog is None:
+                    self._catalog = Catalog(self.home, create=True)
+            yield self._catalog
+        finally:
+            lock.release()
+
+    def _rules(
+        self,
+        catalog: Catalog,
+        include: Sequence[str] | None,
+        exclude: Sequence[str] | None,
+        hidden: bool | None,
+        links: bool | None,
+    ) -> Rules:
+        """The rules of the last sync, but for what is given now."""
+        facts = catalog.fact("rules", Rules().to_facts())
+        given = {"include": include, "exclude": exclude, "hidden": hidden, "links": links}
+        return Rules.of(facts | {name: own for name, own in given.items() if own is not None})
+
+    def _unreadable(self, catalog: Catalog) -> frozenset[int]:
+        return frozenset(
+            own for (own,) in catalog.ask("SELECT id FROM contents WHERE reason IS NOT NULL")
+        )
+
+    def _forget_other_encoders(self, catalog: Catalog, encoders: Mapping[str, Encoder]) -> None:
+        """Drop the indexes of encoders that are not wanted any more."""
+        for name in set(catalog.fact("encoders", {})) - set(encoders):
+            shutil.rmtree(self.folder_of(name), ignore_errors=True)
+
+    def _writable(self, name: str, encoder: Encoder) -> Index:
+        """The index of an encoder, open for changes; a new one if there is none."""
+        folder = self.folder_of(name)
+        if not is_index(folder):
+            is_bits = encoder.metric == "hamming"
+            Index(
+                encoder.metric,
+                recall=None if is_bits else _RECALL,
+                width_bits=encoder.dimension if is_bits else None,
+                encoder=_text_of(encoder),
+            ).save(folder)
+        index = Index.open(folder, "r+")
+        try:
+            _check_made_by(index, encoder, self.home)
+        except BaseException:
+            index.close()
+            raise
+        return index
+
+    # ---- search
+
+    def search(
+        self,
+        picture: PictureLike,
+        k: int = 10,
+        *,
+        encoder: str | None = None,
+        flips: bool = False,
+        rotations: bool = False,
+        threads: int = 1,
+    ) -> Matches:
+        """Find the pictures that look most like one.
+
+        Parameters
+        ----------
+        picture : path, bytes or ndarray
+            A file, in the album or not (one of the album is left out of its own result); the
+            bytes of a file; or pixels (h, w) or (h, w, 3), uint8.
+        k : int
+            How many to find.
+        encoder : str, optional
+            To compare by this one alone. Otherwise each picture counts by the encoder that finds it
+            nearest, in units of the distance at which that one calls pictures similar.
+        flips, rotations : bool
+            Look for mirrored pictures too; for those turned by quarters.
+        threads : int
+
+        Returns
+        -------
+        Matches
+            At most k, the nearest first. ``notes`` says when an encoder sees too little in the
+            picture.
+
+        Raises
+        ------
+        UnreadableImage
+            When the picture cannot be read.
+        InvalidInput
+            For a wrong k, encoder, or pixels.
+        """
+        k = arrays.positive_integer(k, "k", 2**31)
+        names = self.encoders if encoder is None else (encoder,)
+        encoders = {name: self.encoder(name) for name in names}
+        catalog = self.catalog
+        query, notes = self._query(
+            picture, encoders, orientations(flips=flips, rotations=rotations)
+        )
+        indexes = {name: self.index(name) for name in query.vectors}
+        with catalog.view():
+            found = find(query, catalog, indexes, encoders, k, threads)
+        return Matches(found, notes)
+
+    def _query(
+        self,
+        picture: PictureLike,
+        encoders: Mapping[str, Encoder],
+        turned: tuple[Orientation, ...],
+    ) -> tuple[Query, list[str]]:
+        """The vectors of a picture, in all orientations that are looked for."""
+        asked = self._asked(picture)
+        file = asked.file
+        if file is not None and turned == (Orientation.UPRIGHT,) and self._is_as_synced(file):
+            return self._stored_query(file, encoders)
+        pixels = asked.pixels()
+        vectors, notes = {}, []
+        for name, own in encoders.items():
+            encoded = own.encode([np.ascontiguousarray(turn.of(pixels)) for turn in turned])
+            if encoded.usable.all():
+                vectors[name] = encoded.vectors
+            else:
+                notes.append(_SEES_TOO_LITTLE.format(name))
+        return Query(vectors, turned, None if file is None else file.name.path), notes
+
+    def _stored_query(self, file: File, encoders: Mapping[str, Encoder]) -> tuple[Query, list[str]]:
+        """The vectors of a member, as they are stored."""
+        vectors, notes = {}, []
+        for name in encoders:
+            index = self.index(name)
+            if file.content is not None and file.content in index:
+                vectors[name] = index.vectors([file.content])
+            else:
+                notes.append(_SEES_TOO_LITTLE.format(name))
+        return Query(vectors, (Orientation.UPRIGHT,), file.name.path), notes
+
+    def _is_as_synced(self, file: File) -> bool:
+        """Whether a file has not changed since it was encoded."""
+        try:
+            status = (self.path / shown(file.name.path)).lstat()
+        except OSError:
+            return file.content is not None  # it is gone, and can still be searched for
+        return file.content is not None and Stamp.of(status) == file.stamp
+
+    def explain(self, one: PictureLike, other: PictureLike) -> Comparison:
+        """Why two pictures match, or why a search for the one does not find the other.
+
+        Parameters
+        ----------
+        one, other : path, bytes or ndarray
+            As for :meth:`search`; in the album or not.
+
+        Returns
+        -------
+        Comparison
+            What each encoder says: the distance, its thresholds, and the chance of a miss.
+            ``print`` it, or take ``to_dict()``.
+        """
+        both = [self._asked(one), self._asked(other)]
+        pixels = [asked.pixels() for asked in both]
+        near, similar = self.thresholds("near"), self.thresholds("similar")
+        judgements = []
+        for name in self.encoders:
+            own = self.encoder(name)
+            first, second = (_encoded(own, of) for of in pixels)
+            judgements.append(
+                judged(name, own, self.index(name), first, second, near[name], similar[name])
+            )
+        digests = [asked.digest() for asked in both]
+        decision = decided(self.catalog, *(Content(digest, 0) for digest in digests))
+        same = digests[0] == digests[1]
+        return Comparison(str(both[0]), str(both[1]), same, tuple(judgements), decision)
+
+    def _asked(self, picture: PictureLike) -> Asked:
+        file = self.member(picture) if isinstance(picture, str | os.PathLike) else None
+        return Asked(picture, self.path, file)
+
+    def thresholds(self, level: str) -> dict[str, float]:
+        """The distance of each encoder up to which pictures are "near" or "similar".
+
+        Parameters
+        ----------
+        level : {"exact", "near", "similar"}
+            "exact" has none: bytes are equal or not.
+        """
+        encoders = {name: self.encoder(name) for name in self.encoders}
+        return thresholds_of(level, encoders, self.catalog.fact("thresholds"))
+
+    # ---- duplicates
+
+    def duplicates(
+        self,
+        level: str = "near",
+        *,
+        radius: Mapping[str, float] | None = None,
+        keep: str = "largest",
+        prefer: Sequence[Folder] = (),
+        reference: Sequence[Folder] = (),
+        across: tuple[Folder, Folder] | None = None,
+        split: bool = False,
+        progress: Callable[[float], object] | None = None,
+        threads: int = 1,
+    ) -> list[DuplicateGroup]:
+        """Find groups of pictures that are the same, or made of each other.
+
+        Parameters
+        ----------
+        level : {"exact", "near", "similar"}
+            "exact": files with the same bytes. "near": also what any encoder calls the same but
+            for how it was saved. "similar": also what may be made of the other by an edit.
+        radius : mapping of str to float, optional
+            In place of the level: a distance for each encoder that is asked, by its name.
+        keep : {"largest", "oldest", "sharpest", "preferred"}
+            Which member is suggested to stay.
+        prefer : sequence of paths
+            For "preferred": folders, the most preferred first.
+        reference : sequence of paths
+            Folders whose files always stay, and are compared with others only.
+        across : tuple of two paths, optional
+            Folders of which a pair must have one file each.
+        split : bool
+            Split groups so that any two members are within a threshold, not only chained.
+        progress : callable, optional
+            Called now and then with the part of the work that is done; False cancels.
+        threads : int
+
+        Returns
+        -------
+        list of DuplicateGroup
+            Those that free the most bytes first. What was decided is heeded.
+
+        Raises
+        ------
+        InvalidInput
+            For an unknown level, rule, encoder or folder.
+        """
+        limits = self.thresholds(level) if radius is None else dict(radius)
+        return find_duplicates(
+            self.catalog,
+            {name: self.index(name) for name in limits if name in self.encoders},
+            limits,
+            keep=keep,
+            prefer=[self._inside(own) for own in prefer],
+            reference=[self._inside(own) for own in reference],
+            across=None if across is None else (self._inside(across[0]), self._inside(across[1])),
+            split=split,
+            progress=progress,
+            threads=threads,
+        )
+
+    def not_duplicates(self, *pictures: str | os.PathLike[str]) -> None:
+        """Remember that no two of some pictures are duplicates, also after they were moved.
+
+        Parameters
+        ----------
+        *pictures : path
+            Two or more of the album.
+        """
+        contents = [self.content_of(own) for own in pictures]
+        with self.changing() as catalog:
+            not_duplicates(catalog, *contents)
+
+    def keep(self, *pictures: str | os.PathLike[str]) -> None:
+        """Remember that all of some pictures are to stay; they are shown when another joins them.
+
+        Parameters
+        ----------
+        *pictures : path
+            Of the album: those of a group of duplicates.
+        """
+        contents = [self.content_of(own) for own in pictures]
+        with self.changing() as catalog:
+            keep_group(catalog, contents)
+
+    def decisions(self) -> list[Decision]:
+        """What was decided, with the files that it is about now."""
+        return decisions(self.catalog)
+
+    def forget(self, decision: Decision) -> bool:
+        """Take a decision back; whether it was there."""
+        with self.changing() as catalog:
+            return forget(catalog, decision)
+
+    def calibrate(
+        self,
+        pairs: Sequence[tuple[str | os.PathLike[str], str | os.PathLike[str], bool]],
+        *,
+        level: str = "near",
+    ) -> Calibrated:
+        """Set the thresholds of a level from pairs that you have judged.
+
+        Parameters
+        ----------
+        pairs : sequence of (path, path, bool)
+            Two pictures of the album, and whether they are the same to you.
+        level : {"near", "similar"}
+
+        Returns
+        -------
+        Calibrated
+            ``print`` it: what was chosen, and the precision and recall to be expected.
+        """
+        encoders = {name: self.encoder(name) for name in self.encoders}
+        indexes = {name: self.index(name) for name in encoders}
+        examples = [
+            Example(self.content_of(one), self.content_of(other), same)
+            for one, other, same in pairs
+        ]
+        calibrated = calibrate(indexes, encoders, examples, level=level)
+        with self.changing() as catalog, catalog.change():
+            own = catalog.fact("thresholds", {})
+            catalog.set_fact("thresholds", own | {level: calibrated.thresholds})
+        return calibrated
+
+    # ---- what is in it
+
+    def info(self) -> AlbumFacts:
+        """What is in the album, by its catalogue and indexes."""
+        return facts_of(self)
+
+    def verify(
+        self, *, progress: Callable[[int, int], object] | None = None, threads: int = 1
+    ) -> AlbumVerified:
+        """Read every byte of catalogue and indexes, and say whether they are as they were written.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called with the bytes that were read and how many there are, index by index; False
+            cancels.
+        threads : int
+
+        Returns
+        -------
+        AlbumVerified
+            Its ``problems`` are empty when all is well. Pictures are not looked at: sync does.
+        """
+        return verified(self, progress, threads)
+
+    def folder_of(self, encoder: str) -> Path:
+        """Where the index of an encoder is, whose name may be any text."""
+        if encoder.isascii() and encoder.isalnum():
+            return self.home / f"{encoder}.index"
+        plain = "".join(c for c in encoder.partition(":")[0] if c.isascii() and c.isalnum())
+        return self.home / f"{plain}-{xxhash.xxh3_64_hexdigest(encoder.encode())}.index"
+
+    def content_of(self, path: str | os.PathLike[str]) -> Content:
+        """The content of a file of the album.
+
+        Raises
+        ------
+        InvalidInput
+            When it is none of the album, or no picture.
+        """
+        file = self.member(path)
+        content = None
+        if file is not None and file.content is not None:
+            content = self.catalog.content(file.content)
+        if content is None or content.reason is not None:
+            raise InvalidInput(
+                f"a picture must be one of the album {self.path}; got {os.fspath(path)!r}, which "
+                "its last sync did not find, or could not read. Run sync, or check the path."
+            )
+        return content
+
+    def _inside(self, folder: Folder) -> bytes:
+        """A folder by its path in the album."""
+        own = os.fsencode(folder)
+        root = os.fsencode(os.path.abspath(self.path))  # noqa: PTH100  # links stay
+        full = os.path.abspath(own)  # noqa: PTH100
+        if full == root:
+            return b""
+        if (full + b"/").startswith(root + b"/") and (os.path.isabs(own) or os.path.isdir(own)):  # noqa: PTH112, PTH117
+            return full[len(root) + 1 :]
+        return os.path.normpath(own) if own not in (b"", b".") else b""
+
+    def member(self, path: str | os.PathLike[str]) -> File | None:
+        """What the catalogue knows of a file: its path, or that in the album."""
+        own = os.fsencode(path)
+        root = os.fsencode(os.path.abspath(self.path)) + b"/"  # noqa: PTH100  # links stay
+        full = os.path.abspath(own)  # noqa: PTH100
+        for inside in (full[len(root) :] if full.startswith(root) else None, own):
+            file = None if inside is None else self.catalog.find(inside)
+            if file is not None:
+                return file
+        return None
+
+
+def is_album(home: Path) -> bool:
+    """Whether a folder holds the own files of an album."""
+    return (home / "catalog.sqlite").is_file()
+
+
+def _encoded(encoder: Encoder, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any] | None:
+    """The vector of one picture; None where the encoder sees too little."""
+    encoded = encoder.encode([pixels])
+    vector: npt.NDArray[Any] = encoded.vectors[0]
+    return vector if encoded.usable[0] else None
+
+
+def _checked_specs(encoders: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(encoders, str) or not encoders or len(set(encoders)) != len(encoders):
+        raise InvalidInput(
+            f"encoders must be names, each once, and one at the least; got {encoders!r}. Pass for "
+            'example ("pdq", "phash").'
+        )
+    return tuple(map(str, encoders))
+
+
+def _text_of(encoder: Encoder) -> str:
+    """What makes the vectors, as an index remembers it."""
+    return json.dumps(identity(encoder), sort_keys=True)
+
+
+def _check_made_by(index: Index, encoder: Encoder, home: Path) -> None:
+    """Refuse to mix vectors of two encoders, or of two versions of one."""
+    if index.encoder != _text_of(encoder):
+        raise InvalidInput(
+            f"the album at {home} must be used with the encoder that made its index, "
+            f"{index.encoder}; got {_text_of(encoder)}. Use that one, or remove the folder of the "
+            "index and sync again."
+        )

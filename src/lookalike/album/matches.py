@@ -1,0 +1,269 @@
+"""Matches: which pictures of an album look like one, and by what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.album.catalog import Catalog, shown
+from lookalike.index import Index
+from lookalike.pictures.encoders import Encoder
+
+__all__ = ["Match", "Matches", "Orientation", "Query", "find", "orientations", "path_dict", "why"]
+
+Pixels = npt.NDArray[np.uint8]
+Vectors = npt.NDArray[Any]
+
+
+class Orientation(Enum):
+    """How a picture is turned: mirrored or not, then rotated to the left by quarters."""
+
+    UPRIGHT = (False, 0)
+    MIRRORED = (True, 0)
+    UPSIDE_DOWN = (True, 2)
+    ROTATED_90 = (False, 1)
+    ROTATED_180 = (False, 2)
+    ROTATED_270 = (False, 3)
+    MIRRORED_ROTATED_90 = (True, 1)
+    MIRRORED_ROTATED_270 = (True, 3)
+
+    def __str__(self) -> str:
+        return _WORDS[self]
+
+    def of(self, pixels: Pixels) -> Pixels:
+        """A picture, turned so."""
+        is_mirrored, quarters = self.value
+        return np.rot90(pixels[:, ::-1] if is_mirrored else pixels, quarters)
+
+
+_WORDS = {
+    Orientation.UPRIGHT: "upright",
+    Orientation.MIRRORED: "mirrored",
+    Orientation.UPSIDE_DOWN: "mirrored top to bottom",
+    Orientation.ROTATED_90: "rotated left",
+    Orientation.ROTATED_180: "rotated by half",
+    Orientation.ROTATED_270: "rotated right",
+    Orientation.MIRRORED_ROTATED_90: "mirrored and rotated left",
+    Orientation.MIRRORED_ROTATED_270: "mirrored and rotated right",
+}
+
+
+def orientations(*, flips: bool, rotations: bool) -> tuple[Orientation, ...]:
+    """Those that a search looks for."""
+    if flips and rotations:
+        return tuple(Orientation)
+    mirrored = (Orientation.MIRRORED, Orientation.UPSIDE_DOWN) if flips else ()
+    turned = (
+        (Orientation.ROTATED_90, Orientation.ROTATED_180, Orientation.ROTATED_270)
+        if rotations
+        else ()
+    )
+    return (Orientation.UPRIGHT, *mirrored, *turned)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A picture that was found.
+
+    Attributes
+    ----------
+    path : bytes
+        In the album.
+    distance : float
+        In units of the encoder's metric.
+    encoder : str
+        By which it is nearest.
+    nearness : float
+        Distance over that encoder's threshold for similar pictures: 1 is just similar.
+    orientation : Orientation
+        How the query has to be turned to look like it.
+    why : str
+        In words.
+    content : int
+        Id of its bytes, which other files may have as well.
+    """
+
+    path: bytes
+    distance: float
+    encoder: str
+    nearness: float
+    orientation: Orientation
+    why: str
+    content: int
+
+    def __str__(self) -> str:
+        turned = "" if self.orientation is Orientation.UPRIGHT else f", {self.orientation}"
+        return f"{self.nearness:6.2f}  {shown(self.path)}  ({self.why}{turned})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As ``lookalike search --json`` prints it."""
+        return path_dict(self.path) | {
+            "distance": self.distance,
+            "encoder": self.encoder,
+            "nearness": self.nearness,
+            "orientation": str(self.orientation),
+            "why": self.why,
+        }
+
+
+def path_dict(path: bytes) -> dict[str, str]:
+    """A path for JSON, which knows no bytes: in hexadecimal as well, where it is not UTF-8."""
+    try:
+        return {"path": path.decode()}
+    except UnicodeDecodeError:
+        return {"path": path.decode(errors="replace"), "path_hex": path.hex()}
+
+
+class Matches(Sequence[Match]):
+    """What was found, the nearest first.
+
+    Attributes
+    ----------
+    notes : tuple of str
+        What the search could not do, and why.
+    """
+
+    def __init__(self, found: Sequence[Match], notes: Sequence[str] = ()) -> None:
+        self._found = tuple(found)
+        self.notes = tuple(notes)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._found[place]
+
+    def __iter__(self) -> Iterator[Match]:
+        return iter(self._found)
+
+    def __repr__(self) -> str:
+        lines = [str(match) for match in self._found] or ["nothing was found"]
+        return "\n".join([*lines, *self.notes])
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched for.
+
+    Attributes
+    ----------
+    vectors : mapping of str to ndarray
+        By encoder: a vector for each orientation.
+    turned : tuple of Orientation
+    path : bytes or None
+        The file of the album that it is, which is left out.
+    """
+
+    vectors: Mapping[str, Vectors]
+    turned: tuple[Orientation, ...]
+    path: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """The nearest that was found of one content."""
+
+    nearness: float
+    content: int
+    distance: float
+    encoder: str
+    orientation: Orientation
+
+
+def find(
+    query: Query,
+    catalog: Catalog,
+    indexes: Mapping[str, Index],
+    encoders: Mapping[str, Encoder],
+    k: int,
+    threads: int = 1,
+) -> list[Match]:
+    """The k files that look most like a query.
+
+    Parameters
+    ----------
+    query : Query
+    catalog : Catalog
+    indexes : mapping of str to Index
+    encoders : mapping of str to Encoder
+        By the same names.
+    k : int
+    threads : int
+
+    Returns
+    -------
+    list of Match
+        By nearness; of equals by the id of the content, then by path.
+
+    Notes
+    -----
+    Of the nearest by the smallest of several nearnesses, each is among the k nearest of the encoder
+    that says so: asking each for k loses nothing.
+    """
+    most = max((len(indexes[name]) for name in query.vectors), default=0)
+    wanted = k + 1  # for the query itself
+    while True:
+        hits = _hits(query, indexes, encoders, min(wanted, most), threads) if most else []
+        found = list(_files(hits, query, catalog, encoders))
+        # Ids that the catalogue does not know are of a sync that goes on, or was cut off.
+        if len(found) >= k or wanted >= most:
+            return found[:k]
+        wanted *= 2
+
+
+def _hits(
+    query: Query,
+    indexes: Mapping[str, Index],
+    encoders: Mapping[str, Encoder],
+    k: int,
+    threads: int,
+) -> list[_Hit]:
+    """The nearest contents of all encoders together."""
+    best: dict[int, _Hit] = {}
+    for name, vectors in query.vectors.items():
+        index, threshold = indexes[name], encoders[name].similar
+        if not len(index):
+            continue
+        near = index.search(vectors, k=min(k, len(index)), threads=threads)
+        for row, orientation in enumerate(query.turned):
+            for content, distance in zip(
+                near.ids[row].tolist(), near.distances[row].tolist(), strict=True
+            ):
+                hit = _Hit(distance / threshold, content, distance, name, orientation)
+                known = best.get(content)
+                if content >= 0 and (known is None or hit.nearness < known.nearness):
+                    best[content] = hit
+    hits = sorted(best.values(), key=lambda hit: (hit.nearness, hit.content))
+    return hits[:k]
+
+
+def _files(
+    hits: Sequence[_Hit], query: Query, catalog: Catalog, encoders: Mapping[str, Encoder]
+) -> Iterator[Match]:
+    for hit in hits:
+        for path in catalog.paths_of(hit.content):
+            if path != query.path:
+                yield Match(
+                    path,
+                    hit.distance,
+                    hit.encoder,
+                    hit.nearness,
+                    hit.orientation,
+                    why(encoders[hit.encoder], hit.distance),
+                    hit.content,
+                )
+
+
+def why(encoder: Encoder, distance: float) -> str:
+    """A distance in words."""
+    if encoder.metric == "hamming":
+        same = encoder.dimension - round(distance)
+        return f"{encoder.name}: {same} of {encoder.dimension} bits agree"
+    if encoder.metric == "cosine":
+        return f"{encoder.name}: cosine {1 - distance:.3f}"
+    return f"{encoder.name}: differs by {distance / encoder.dimension:.1f} a number"

@@ -1,0 +1,1 @@
+"""Pictures: read with care, and encoded as vectors."""
