@@ -8,19 +8,31 @@ members lie within the radius of each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from lookalike import native
+from lookalike.engines.rows import Rows
 from lookalike.errors import InvalidInput
 from lookalike.index import Index
+from lookalike.layout import Layout
+from lookalike.metrics import metric_named
 from lookalike.pairs import Pairs
 from lookalike.seeds import Purpose, shuffled
 
-__all__ = ["Group", "groups"]
+__all__ = [
+    "Group",
+    "compared",
+    "complete_linkage",
+    "components",
+    "distances_from",
+    "distances_within",
+    "groups",
+    "spanning_tree",
+]
 
 Ids = npt.NDArray[np.int64]
 Matrix = npt.NDArray[np.float64]
@@ -96,20 +108,22 @@ def groups(index: Index, pairs: Pairs, *, split: bool = False) -> list[Group]:
     """
     ids = index.ids
     order = np.argsort(ids, kind="stable")
-    components = native.Components(len(ids))
-    for chunk in pairs:
-        components.join(*(_places(ids, order, chunk.ids[:, end]) for end in (0, 1)))
+    edges = (
+        (_places(ids, order, chunk.ids[:, 0]), _places(ids, order, chunk.ids[:, 1]))
+        for chunk in pairs
+    )
     found: list[tuple[int, Group]] = []  # each with the place of its first member
-    for members in _components(components.roots()):
-        distances, compared = _distances(index, ids[members])
-        if split and len(compared) == len(members):
-            for part in _complete_linkage(distances, pairs.radius):
+    for members in components(len(ids), edges):
+        chosen = compared(len(members), index.seed)
+        (distances,) = distances_within(index, [ids[members[chosen]]])
+        if split and len(chosen) == len(members):
+            for part in complete_linkage(distances, pairs.radius):
                 if len(part) > 1:
                     own = distances[np.ix_(part, part)]
                     group = _group(ids[members[part]], own, np.arange(len(part)))
                     found.append((int(members[part[0]]), group))
         else:
-            found.append((int(members[0]), _group(ids[members], distances, compared)))
+            found.append((int(members[0]), _group(ids[members], distances, chosen)))
     return [group for _, group in sorted(found, key=lambda one: (-len(one[1]), one[0]))]
 
 
@@ -126,67 +140,163 @@ def _places(ids: Ids, order: Ids, wanted: Ids) -> Ids:
     return places.astype(np.int64)
 
 
-def _components(roots: npt.NDArray[np.uint32]) -> Iterator[Ids]:
-    """The members of each component of two or more."""
+def components(count: int, edges: Iterable[tuple[Ids, Ids]]) -> Iterator[Ids]:
+    """Connected components of a graph, of two members or more.
+
+    Parameters
+    ----------
+    count : int
+        Of the vertices, which are 0, 1 and so on.
+    edges : iterable of pairs of ndarray of int64
+        Both ends of some edges at a time: they are never all in memory.
+
+    Yields
+    ------
+    ndarray of int64
+        The members of one component, ascending; components by their first members.
+    """
+    joined = native.Components(count)
+    for first, second in edges:
+        joined.join(first, second)
+    roots = joined.roots()
     order = np.argsort(roots, kind="stable")
-    starts = np.flatnonzero(np.diff(roots[order], prepend=np.uint32(2**32 - 1)))
-    for members in np.split(order, starts[1:]):
-        if len(members) > 1:
-            yield members
+    firsts = np.flatnonzero(np.diff(roots[order], prepend=np.uint32(2**32 - 1)))
+    ends = np.append(firsts[1:], count)
+    several = ends - firsts > 1
+    for start, end in zip(firsts[several].tolist(), ends[several].tolist(), strict=True):
+        yield order[start:end]
 
 
-def _distances(index: Index, ids: Ids) -> tuple[Matrix, Ids]:
-    """Distances between members, and which members these are of: all, or a random 2,000."""
-    count = len(ids)
-    chosen = np.arange(count)
-    if count > _MOST_COMPARED:
-        chosen = np.sort(
-            shuffled(count, _MOST_COMPARED, seed=index.seed, purpose=Purpose.CALIBRATION, stream=3)
-        )
-    own = Index(
-        index.metric,
-        recall=1,
-        width_bits=index.width_bits if index.metric == "hamming" else None,
+def compared(count: int, seed: int, most: int = _MOST_COMPARED) -> Ids:
+    """Which of so many members are compared with each other: all, or a random part; ascending."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(shuffled(count, most, seed=seed, purpose=Purpose.CALIBRATION, stream=3))
+
+
+def distances_within(index: Index, groups: Iterable[Ids]) -> Iterator[Matrix]:
+    """Distances of members of an index from the others of their group.
+
+    Parameters
+    ----------
+    index : Index
+    groups : iterable of ndarray of int64
+        Ids of the members of each group, one or more.
+
+    Yields
+    ------
+    ndarray of float64, shape (n, n)
+        For each group; symmetric.
+    """
+    together, count = list[Ids](), 0  # small groups, so that each costs no call of its own
+    for ids in groups:
+        if together and count + len(ids) > _MOST_COMPARED:
+            yield from _distances(index, together)
+            together, count = [], 0
+        together.append(ids)
+        count += len(ids)
+    if together:
+        yield from _distances(index, together)
+
+
+def _distances(index: Index, groups: Sequence[Ids]) -> Iterator[Matrix]:
+    """The same for groups that are compared in one call."""
+    sizes = np.array([len(ids) for ids in groups])
+    starts = np.cumsum(sizes) - sizes
+    each = np.repeat(starts, sizes), np.repeat(sizes, sizes)
+    slots, distances = _compare(index, np.concatenate(groups), slice(None), *each)
+    slots -= each[0][:, None]
+    for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
+        own, rows = np.empty((size, size)), slice(start, start + size)
+        np.put_along_axis(own, slots[rows, :size], distances[rows, :size], axis=1)
+        yield np.maximum(own, own.T)
+
+
+def distances_from(index: Index, one: int, ids: Ids) -> npt.NDArray[np.float64]:
+    """Distances of members of an index from one of its members."""
+    start, size = np.array([1]), np.array([len(ids)])
+    slots, distances = _compare(index, np.append(one, ids), slice(1), start, size)
+    ordered = np.empty(len(ids))
+    ordered[slots[0] - 1] = distances[0]
+    return ordered
+
+
+def _compare(index: Index, ids: Ids, which: slice, starts: Ids, counts: Ids) -> tuple[Ids, Matrix]:
+    """Places and distances of some members from which ones, each of these from a run of them."""
+    vectors = index.vectors(ids)
+    width_bits = index.width_bits if index.metric == "hamming" else None
+    layout = Layout.of(vectors, metric_named(index.metric), width_bits=width_bits)
+    items = layout.rows(vectors, "items")
+    rows = Rows(layout.width, layout.measure, layout.value_range, layout.scale)
+    rows.append(items)
+    ends = np.cumsum(counts)
+    candidates = np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)
+    shape = len(counts), int(counts.max())
+    slots, distances = np.empty(shape, np.int64), np.empty(shape)
+    rows.scan().nearest_among(
+        items[which], np.append(0, ends), candidates, shape[1], 1, slots, distances
     )
-    vectors = index.vectors(ids[chosen])
-    own.add(vectors)
-    hits = own.search(vectors, k=len(chosen))
-    distances = np.empty((len(chosen), len(chosen)))
-    np.put_along_axis(distances, hits.ids, hits.distances, axis=1)
-    return np.maximum(distances, distances.T), chosen
+    return slots, distances
 
 
-def _group(ids: Ids, distances: Matrix, compared: Ids) -> Group:
+def _group(ids: Ids, distances: Matrix, chosen: Ids) -> Group:
+    ends = spanning_tree(distances)
     return Group(
         ids,
-        int(ids[compared[int(distances.mean(axis=1).argmin())]]),
+        int(ids[chosen[int(distances.mean(axis=1).argmin())]]),
         float(distances.max()),
-        _weakest_link(distances),
-        len(compared) < len(ids),
+        float(distances[ends[:, 0], ends[:, 1]].max(initial=0.0)),
+        len(chosen) < len(ids),
     )
 
 
-def _weakest_link(distances: Matrix) -> float:
-    """The longest edge of a minimal spanning tree.
+def spanning_tree(distances: Matrix) -> Ids:
+    """Both ends of each edge of a minimal spanning tree.
+
+    Parameters
+    ----------
+    distances : ndarray of float64, shape (n, n)
+        Infinite where there is no edge: the tree then has infinite edges only where it must.
+
+    Returns
+    -------
+    ndarray of int64, shape (n - 1, 2)
+        In the order in which they were joined; the end that was there before comes first.
 
     Notes
     -----
     Prim, "Shortest connection networks and some generalizations", 1957.
     """
     nearest = distances[0].copy()
+    joined_by = np.zeros(len(distances), np.int64)
     outside = np.ones(len(distances), np.bool_)
     outside[0] = False
-    longest = 0.0
-    for _ in range(len(distances) - 1):
-        joined = int(np.where(outside, nearest, np.inf).argmin())
-        longest = max(longest, float(nearest[joined]))
+    ends = np.empty((len(distances) - 1, 2), np.int64)
+    for edge in range(len(ends)):
+        candidates = np.flatnonzero(outside)
+        joined = int(candidates[nearest[candidates].argmin()])  # also if all are infinitely far
+        ends[edge] = joined_by[joined], joined
         outside[joined] = False
+        joined_by[distances[joined] < nearest] = joined
         np.minimum(nearest, distances[joined], out=nearest)
-    return longest
+    return ends
 
 
-def _complete_linkage(distances: Matrix, radius: float) -> list[Ids]:
-    """Merge the two clusters whose farthest members are nearest, as long as these lie within."""
+def complete_linkage(distances: Matrix, radius: float) -> list[Ids]:
+    """Clusters of which any two members lie within a radius.
+
+    Merges the two clusters whose farthest members are nearest, as long as these lie within.
+
+    Parameters
+    ----------
+    distances : ndarray of float64, shape (n, n)
+    radius : float
+
+    Returns
+    -------
+    list of ndarray of int64
+        The members of each, ascending.
+    """
     between = distances.copy()
     np.fill_diagonal(between, np.inf)
     clusters: dict[int, list[int]] = {i: [i] for i in range(len(between))}

@@ -37,9 +37,11 @@ from lookalike.store.named import Arrays, array_of
 
 __all__ = [
     "FIRST_K",
+    "TWO_SIDED",
     "Calibrated",
     "Calibration",
     "Measured",
+    "interval",
     "lower_bound",
     "measure",
     "typical_distance",
@@ -48,7 +50,7 @@ __all__ = [
 Counts = npt.NDArray[np.int64]
 
 _CONFIDENCE = 1.645  # standard errors of a one-sided interval of 95 %
-_TWO_SIDED = 1.96
+TWO_SIDED = 1.96  # of one of 95 % on both sides
 _LARGE_SAMPLE_TARGET = 0.995  # above it few misses decide, so that the sample is larger
 _FEW_SAMPLE = 64
 FIRST_K = 10  # neighbours found for each vector of the sample; more when they are asked for
@@ -112,7 +114,7 @@ class Measured:
         )
 
 
-def _interval(recalls: npt.NDArray[np.float64], k: int, errors: float) -> tuple[float, float]:
+def interval(recalls: npt.NDArray[np.float64], k: int, errors: float) -> tuple[float, float]:
     """Interval of Wilson for the mean of recalls of single queries.
 
     Parameters
@@ -121,7 +123,7 @@ def _interval(recalls: npt.NDArray[np.float64], k: int, errors: float) -> tuple[
         Recall of each query: a share of k neighbours.
     k : int
     errors : float
-        Half its width in standard errors: 1.645 for 95 % on one side.
+        Half its width in standard errors: 1.645 for 95 % on one side, 1.96 on both.
 
     Notes
     -----
@@ -143,7 +145,7 @@ def _interval(recalls: npt.NDArray[np.float64], k: int, errors: float) -> tuple[
 
 def lower_bound(recalls: npt.NDArray[np.float64], k: int) -> float:
     """What the mean over all such queries exceeds, at a confidence of 95 %."""
-    return _interval(recalls, k, _CONFIDENCE)[0]
+    return interval(recalls, k, _CONFIDENCE)[0]
 
 
 class Calibration:
@@ -413,7 +415,7 @@ def measure(
         possible = int(np.isfinite(limit).sum())
         near = int((found <= limit[possible - 1]).sum()) if possible else 0
         recalls[i] = min(near / possible, 1.0) if possible else 1.0
-    low, high = _interval(recalls, k, _TWO_SIDED)
+    low, high = interval(recalls, k, TWO_SIDED)
     return Measured(float(recalls.mean()), low, high, k, len(items), held_out)
 
 

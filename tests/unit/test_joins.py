@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from lookalike import Index, InvalidInput
-from lookalike.joins import groups
+from lookalike.joins import distances_from, distances_within, groups, spanning_tree
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -86,3 +86,35 @@ def test_pairs_of_another_index_are_refused() -> None:
 def test_nothing_hangs_together() -> None:
     index = line(0, 10, 20)
     assert groups(index, index.pairs(1)) == []
+
+
+@pytest.mark.parametrize("metric", ["l1", "l2", "cosine"])
+def test_distances_within_groups_are_those_of_the_metric(metric: str) -> None:
+    vectors = np.random.default_rng(2).normal(size=(3000, 3)).astype(np.float32)
+    index = Index(metric)
+    ids = index.add(vectors, ids=np.arange(3000)[::-1])
+    parts = [ids[[5, 2, 9]], ids[[7]], ids[100:2100], ids[[1, 0]]]
+    for own, distances in zip(parts, distances_within(index, parts), strict=True):
+        wanted = _distances(metric, vectors[2999 - own])
+        assert distances == pytest.approx(wanted, abs=1e-5)
+        assert (distances == distances.T).all()
+        assert distances_from(index, own[-1], own) == pytest.approx(wanted[-1], abs=1e-5)
+
+
+def _distances(metric: str, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    own = vectors.astype(np.float64)
+    if metric == "cosine":
+        own /= np.linalg.norm(own, axis=1, keepdims=True)
+        found: npt.NDArray[np.float64] = 1 - own @ own.T
+    else:
+        found = np.linalg.norm(own[:, None] - own, ord=1 if metric == "l1" else 2, axis=-1)
+    return found
+
+
+def test_a_spanning_tree_has_infinite_edges_only_where_it_must() -> None:
+    lengths = np.full((4, 4), np.inf)
+    for one, other, length in ((0, 1, 5.0), (1, 2, 1.0), (0, 2, 4.0)):
+        lengths[one, other] = lengths[other, one] = length
+    ends = spanning_tree(lengths)
+    assert sorted(lengths[tuple(edge)] for edge in ends.tolist()) == [1.0, 4.0, np.inf]
+    assert spanning_tree(np.zeros((1, 1))).shape == (0, 2)

@@ -16,8 +16,9 @@ import numpy.typing as npt
 import xxhash
 
 from lookalike import arrays
+from lookalike.album.acting import Applied, Undone, apply, undo
 from lookalike.album.asked import Asked, PictureLike
-from lookalike.album.catalog import Catalog, Content, File, shown
+from lookalike.album.catalog import Catalog, Content, File, content_id, shown
 from lookalike.album.comparison import Comparison, judged
 from lookalike.album.decisions import (
     Decision,
@@ -27,13 +28,15 @@ from lookalike.album.decisions import (
     keep_group,
     not_duplicates,
 )
+from lookalike.album.deeds import Act, journal
 from lookalike.album.duplicates import DuplicateGroup, find_duplicates
 from lookalike.album.facts import AlbumFacts, AlbumVerified, facts_of, verified
 from lookalike.album.matches import Matches, Orientation, Query, find, orientations
+from lookalike.album.plan import Plan
 from lookalike.album.sync import Progress, Synced, sync
 from lookalike.album.thresholds import Calibrated, Example, calibrate, thresholds_of
 from lookalike.album.walk import HOME, Rules
-from lookalike.errors import InvalidInput, UnreadableFile
+from lookalike.errors import CorruptStore, InvalidInput, LookalikeError, UnreadableFile
 from lookalike.index import Index
 from lookalike.pictures.encoders import Encoder, default_encoders, encoder_named, identity
 from lookalike.pictures.jobs import Stamp
@@ -154,15 +157,19 @@ class Album:
         CorruptStore
             When it is damaged: see ``verify``.
         """
-        own = self.encoder(encoder)
         with self._opening:
             index = self._indexes.get(encoder)
             if index is None:
-                index = self._indexes[encoder] = Index.open(self.folder_of(encoder))
-            else:
-                index.refresh()
-            _check_made_by(index, own, self.home)
+                index = self._indexes[encoder] = self._opened(encoder)
+            elif index.refresh():
+                _check_made_by(index, self.encoder(encoder), self.home)
             return index
+
+    def _opened(self, encoder: str) -> Index:
+        own = self.encoder(encoder)
+        index = Index.open(self.folder_of(encoder))
+        _check_made_by(index, own, self.home)
+        return index
 
     def close(self) -> None:
         """Let go of the files. The album can be used again."""
@@ -397,7 +404,9 @@ class Album:
                 vectors[name] = encoded.vectors
             else:
                 notes.append(_SEES_TOO_LITTLE.format(name))
-        return Query(vectors, turned, None if file is None else file.name.path), notes
+        return Query(
+            vectors, turned, content_id(asked.digest()), None if file is None else file.name.path
+        ), notes
 
     def _stored_query(self, file: File, encoders: Mapping[str, Encoder]) -> tuple[Query, list[str]]:
         """The vectors of a member, as they are stored."""
@@ -408,7 +417,7 @@ class Album:
                 vectors[name] = index.vectors([file.content])
             else:
                 notes.append(_SEES_TOO_LITTLE.format(name))
-        return Query(vectors, (Orientation.UPRIGHT,), file.name.path), notes
+        return Query(vectors, (Orientation.UPRIGHT,), file.content, file.name.path), notes
 
     def _is_as_synced(self, file: File) -> bool:
         """Whether a file has not changed since it was encoded."""
@@ -460,7 +469,18 @@ class Album:
             "exact" has none: bytes are equal or not.
         """
         encoders = {name: self.encoder(name) for name in self.encoders}
-        return thresholds_of(level, encoders, self.catalog.fact("thresholds"))
+        return thresholds_of(level, encoders, self._calibrated())
+
+    def _calibrated(self) -> dict[str, dict[str, float]]:
+        """Thresholds that were calibrated, by level and encoder."""
+        facts = self.catalog.fact("thresholds", {})
+        try:
+            return {
+                str(level): {str(name): arrays.as_radius(own) for name, own in limits.items()}
+                for level, limits in facts.items()
+            }
+        except (AttributeError, LookalikeError) as error:
+            raise CorruptStore(str(self.home), f"thresholds are no numbers: {facts!r}") from error
 
     # ---- duplicates
 
@@ -513,7 +533,8 @@ class Album:
         limits = self.thresholds(level) if radius is None else dict(radius)
         return find_duplicates(
             self.catalog,
-            {name: self.index(name) for name in limits if name in self.encoders},
+            # Of its own: others are refreshed when somebody searches meanwhile.
+            {name: self._opened(name) for name in limits if name in self.encoders},
             limits,
             keep=keep,
             prefer=[self._inside(own) for own in prefer],
@@ -584,9 +605,81 @@ class Album:
         ]
         calibrated = calibrate(indexes, encoders, examples, level=level)
         with self.changing() as catalog, catalog.change():
-            own = catalog.fact("thresholds", {})
-            catalog.set_fact("thresholds", own | {level: calibrated.thresholds})
+            catalog.set_fact("thresholds", self._calibrated() | {level: calibrated.thresholds})
         return calibrated
+
+    # ---- acting
+
+    def plan(self, groups: Sequence[DuplicateGroup], *, reference: Sequence[Folder] = ()) -> Plan:
+        """What would be done if the suggestions of some groups were followed.
+
+        Parameters
+        ----------
+        groups : sequence of DuplicateGroup
+            Of :meth:`duplicates`.
+        reference : sequence of paths
+            Folders nothing of which may go, now and when the plan was changed by hand.
+
+        Returns
+        -------
+        Plan
+            ``print`` it, ``write`` it to a file, or :meth:`apply` it.
+        """
+        return Plan.of(self.path, groups, [self._inside(own) for own in reference])
+
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        dry_run: bool = True,
+        to: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> Applied:
+        """Move the files of a plan to the trash, or to a folder. Nothing is ever deleted.
+
+        Each file is checked right before it is moved: its content and that of the one that stays
+        must be those of the plan, byte for byte where the plan says that they are equal.
+
+        Parameters
+        ----------
+        plan : Plan
+        dry_run : bool
+            Only check. This is what happens unless False is passed.
+        to : path, optional
+            A folder outside of the album to move files to, in place of the trash.
+        progress : callable, optional
+            Called with the files that were seen to and how many there are; False cancels.
+
+        Returns
+        -------
+        Applied
+            What was done, and what was refused, with the reason.
+        """
+        with self.changing() as catalog:
+            target = None if to is None else Path(to)
+            return apply(self.path, catalog, plan, dry_run=dry_run, to=target, progress=progress)
+
+    def undo(self, act: int | None = None, *, dry_run: bool = False) -> Undone:
+        """Bring the files of an :meth:`apply` back to where they were.
+
+        Parameters
+        ----------
+        act : int, optional
+            Its number; the last that was not undone unless given.
+        dry_run : bool
+            Only check.
+
+        Returns
+        -------
+        Undone
+            What was brought back, and what was not, with the reason. Nothing is overwritten.
+        """
+        with self.changing() as catalog:
+            return undo(self.path, catalog, act, dry_run=dry_run)
+
+    def journal(self) -> list[Act]:
+        """What was done to files, the last first."""
+        return journal(self.catalog)
 
     # ---- what is in it
 

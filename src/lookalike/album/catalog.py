@@ -70,10 +70,15 @@ CREATE TABLE deeds (           -- the journal of what was done to files
   act INTEGER NOT NULL,         -- deeds of one apply
   path BLOB NOT NULL,           -- in the album
   digest TEXT NOT NULL,
-  went_to BLOB,                 -- a full path; NULL while it is being done
+  size INTEGER NOT NULL,
+  keeper BLOB NOT NULL,         -- what stayed, in the album
+  reason TEXT NOT NULL,         -- why they were duplicates
   how TEXT NOT NULL,            -- "trash" or "folder"
-  state TEXT NOT NULL,          -- "begun", "done", "undone" or "failed"
-  done_ns INTEGER NOT NULL
+  went_to BLOB,                 -- a full path; NULL where the trash does not say
+  state TEXT NOT NULL,          -- "begun", "done", "undoing", "undone" or "failed"
+  why TEXT,                     -- it failed
+  token TEXT NOT NULL,          -- in the names of what is beside the file while it is moved
+  begun_ns INTEGER NOT NULL
 );
 """
 

@@ -14,8 +14,19 @@ from lookalike.album.catalog import Catalog, shown
 from lookalike.index import Index
 from lookalike.pictures.encoders import Encoder
 
-__all__ = ["Match", "Matches", "Orientation", "Query", "find", "orientations", "path_dict", "why"]
+__all__ = [
+    "BYTES",
+    "Match",
+    "Matches",
+    "Orientation",
+    "Query",
+    "find",
+    "orientations",
+    "path_dict",
+    "why",
+]
 
+BYTES = "bytes"  # what finds the same bytes, beside the names of encoders
 Pixels = npt.NDArray[np.uint8]
 Vectors = npt.NDArray[Any]
 
@@ -77,7 +88,7 @@ class Match:
     distance : float
         In units of the encoder's metric.
     encoder : str
-        By which it is nearest.
+        By which it is nearest; "bytes" where these are the same.
     nearness : float
         Distance over that encoder's threshold for similar pictures: 1 is just similar.
     orientation : Orientation
@@ -155,12 +166,15 @@ class Query:
     vectors : mapping of str to ndarray
         By encoder: a vector for each orientation.
     turned : tuple of Orientation
+    content : int or None
+        Id of its bytes: files with the same come first, whatever encoders see in them.
     path : bytes or None
         The file of the album that it is, which is left out.
     """
 
     vectors: Mapping[str, Vectors]
     turned: tuple[Orientation, ...]
+    content: int | None = None
     path: bytes | None = None
 
 
@@ -198,7 +212,8 @@ def find(
     Returns
     -------
     list of Match
-        By nearness; of equals by the id of the content, then by path.
+        Files with the same bytes first, then by nearness; of equals by the id of the content, then
+        by path.
 
     Notes
     -----
@@ -208,7 +223,7 @@ def find(
     most = max((len(indexes[name]) for name in query.vectors), default=0)
     wanted = k + 1  # for the query itself
     while True:
-        hits = _hits(query, indexes, encoders, min(wanted, most), threads) if most else []
+        hits = _hits(query, indexes, encoders, min(wanted, max(most, 1)), threads)
         found = list(_files(hits, query, catalog, encoders))
         # Ids that the catalogue does not know are of a sync that goes on, or was cut off.
         if len(found) >= k or wanted >= most:
@@ -225,6 +240,8 @@ def _hits(
 ) -> list[_Hit]:
     """The nearest contents of all encoders together."""
     best: dict[int, _Hit] = {}
+    if query.content is not None:
+        best[query.content] = _Hit(-1.0, query.content, 0.0, BYTES, Orientation.UPRIGHT)
     for name, vectors in query.vectors.items():
         index, threshold = indexes[name], encoders[name].similar
         if not len(index):
@@ -252,9 +269,11 @@ def _files(
                     path,
                     hit.distance,
                     hit.encoder,
-                    hit.nearness,
+                    max(hit.nearness, 0.0),
                     hit.orientation,
-                    why(encoders[hit.encoder], hit.distance),
+                    "the same bytes"
+                    if hit.encoder == BYTES
+                    else why(encoders[hit.encoder], hit.distance),
                     hit.content,
                 )
 
