@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from importlib.metadata import version as _version
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from lookalike.errors import (
     Cancelled,
@@ -26,9 +28,13 @@ from lookalike.pairs import JoinPlan, Pairs
 from lookalike.planner.planner import Plan
 from lookalike.results import Explanation, Neighbors, Ranges, Step
 
+if _TYPE_CHECKING:
+    from lookalike.album import Album
+
 __version__ = _version("lookalike")
 
 __all__ = [
+    "Album",
     "Cancelled",
     "CorruptStore",
     "Drifted",
@@ -56,3 +62,12 @@ __all__ = [
     "cpu_levels",
     "set_cpu_level",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    """Albums are loaded when they are asked for: an index needs nothing of them."""
+    if name == "Album":
+        from lookalike.album import Album  # noqa: PLC0415  # that is the point
+
+        return Album
+    raise AttributeError(f"module 'lookalike' has no attribute {name!r}")

@@ -32,6 +32,7 @@ ROWS = [
 ]
 ROW = {room: number for number, row in enumerate(ROWS) for room in row}
 BESIDE = {("layout", "metrics")}  # the only neighbours that know each other
+LATER = {("__init__", "album")}  # a public name, loaded when it is asked for
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 
@@ -59,7 +60,7 @@ def imported_rooms(text: str) -> set[str]:
 
 
 def may_import(here: str, room: str) -> bool:
-    return room == here or ROW[room] > ROW[here] or (here, room) in BESIDE
+    return room == here or ROW[room] > ROW[here] or (here, room) in BESIDE | LATER
 
 
 def test_every_module_has_its_place() -> None:
