@@ -167,8 +167,8 @@ class PHash:
     metric = "hamming"
     dimension = _HASH_SIDE * _HASH_SIDE
     options: Mapping[str, Option] = {}
-    near = 6.0
-    similar = 10.0
+    near = 4.0
+    similar = 8.0
 
     def encode(self, pictures: Sequence[Pixels]) -> Encoded:
         """Make vectors: see :class:`Encoder`."""

@@ -18,7 +18,7 @@ __all__ = ["METADATA", "OnnxEncoder"]
 
 METADATA = "lookalike."  # before the name of an option, in the metadata of a model
 
-_MOST_SIDE = 4096
+_MOST_SIDE, _MOST_MARGIN = 4096, 0.4
 _FLAT = 2.0  # standard deviation of grey values below which a picture shows nothing
 _METRICS = ("cosine", "l2")
 _USUAL = (
@@ -37,8 +37,8 @@ class OnnxEncoder:
         (n, 3, side, side) or (n, side, side, 3), RGB, where n is 1 or any number.
     name : str
     side : int
-        Pixels. A picture is stretched to a square of it, whatever its shape, by Pillow's bicubic
-        filter: all of it is seen.
+        Pixels. A picture is stretched to a square of it, whatever its shape, by Pillow's bilinear
+        filter: so one that was made wider stays what it was.
     mean, std : float or sequence of 3 floats
         What is subtracted from the colours, from 0 to 255, and what they are divided by then.
     layout : {"nchw", "nhwc"}
@@ -46,6 +46,10 @@ class OnnxEncoder:
     metric : {"cosine", "l2"}
     near, similar : float
         See :class:`~lookalike.pictures.encoders.Encoder`.
+    margin : float
+        Share of the width and the height, from 0 to 0.4, that is left out on every side. A border
+        is not seen then, nor are the corners of a picture that was turned a little; nor is what is
+        there.
     output : str, optional
         Which one is the vector, for a model that has several. Its shape must be (n, d); of a map,
         in the layout of the input, the mean over its two axes of space is taken.
@@ -83,6 +87,7 @@ class OnnxEncoder:
         metric: str = "cosine",
         near: float = 0.10,
         similar: float = 0.25,
+        margin: float = 0.0,
         output: str | None = None,
         digest: str | None = None,
     ) -> None:
@@ -98,7 +103,8 @@ class OnnxEncoder:
         model = Model.opened(Path(path), to_run=False)
         model.check_input(self._form)
         self.dimension = model.dimension(self._form)
-        self.options = _options(self._form, digest or model.digest)
+        self._margin = _checked_margin(margin)
+        self.options = _options(self._form, self._margin, digest or model.digest)
         self._path, self._digest = model.path, model.digest
         self._model: Model | None = None
         self._opening = threading.Lock()
@@ -143,7 +149,7 @@ class OnnxEncoder:
         vectors = np.zeros((len(pictures), self.dimension), np.float32)
         usable = np.zeros(len(pictures), np.bool_)
         for number, pixels in enumerate(pictures):
-            small = _stretched(pixels, self._form.side)
+            small = _stretched(pixels, self._form.side, self._margin)
             if np.asarray(small.convert("L")).std() < _FLAT:
                 continue
             vector = model.run(np.asarray(small), self._form)
@@ -171,24 +177,27 @@ class OnnxEncoder:
             return self._model
 
 
-def _options(form: Form, digest: str) -> dict[str, Option]:
+def _options(form: Form, margin: float, digest: str) -> dict[str, Option]:
     options: dict[str, Option] = {
         "model": digest,
         "side": form.side,
         "layout": form.layout,
         "mean": ",".join(map(repr, form.mean)),
         "std": ",".join(map(repr, form.std)),
+        "margin": margin,
     }
     return options if form.output is None else {**options, "output": form.output}
 
 
-def _stretched(pixels: Pixels, side: int) -> Any:
+def _stretched(pixels: Pixels, side: int, margin: float) -> Any:
     try:
         from PIL import Image  # noqa: PLC0415  # optional
     except ImportError as error:
         raise MissingExtra("encoding pictures", "Pillow", "pictures") from error
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    return image.resize((side, side), Image.Resampling.BICUBIC)
+    far = 1 - margin
+    box = (image.width * margin, image.height * margin, image.width * far, image.height * far)
+    return image.resize((side, side), Image.Resampling.BILINEAR, box)
 
 
 def _checked_side(side: int) -> int:
@@ -198,6 +207,15 @@ def _checked_side(side: int) -> int:
             "the one that the network was trained with."
         )
     return side
+
+
+def _checked_margin(margin: float) -> float:
+    if not 0 <= margin <= _MOST_MARGIN:  # phrased so that NaN fails as well
+        raise InvalidInput(
+            f"margin must be a share from 0 to {_MOST_MARGIN}; got {margin!r}. Say less, or leave "
+            "it out."
+        )
+    return float(margin)
 
 
 def _one_of(key: str, value: str, known: Collection[str]) -> Any:
@@ -290,5 +308,6 @@ _READ: Mapping[str, Callable[[str, str], Any]] = {
     "metric": _text,
     "near": _number,
     "similar": _number,
+    "margin": _number,
     "output": _text,
 }

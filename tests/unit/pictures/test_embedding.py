@@ -133,6 +133,7 @@ def test_the_identity_is_the_weights_and_how_pictures_go_in() -> None:
             "layout": "nchw",
             "mean": "127.0,127.0,127.0",
             "std": "128.0,128.0,128.0",
+            "margin": 0.0625,
         },
     }
 

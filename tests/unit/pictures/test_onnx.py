@@ -135,6 +135,14 @@ def test_a_picture_is_stretched_so_that_all_of_it_is_seen(make: Make) -> None:
     np.testing.assert_allclose(seen, expected(small), rtol=0.05)
 
 
+def test_what_is_in_the_margin_is_not_seen(make: Make) -> None:
+    picture, framed = halves(64, 64), np.full((64, 64, 3), 255, np.uint8)
+    framed[4:-4, 4:-4] = picture[4:-4, 4:-4]
+    for margin, is_seen in ((0.0, True), (0.25, False)):
+        vectors = encoder(make(), margin=margin).encode([picture, framed]).vectors
+        assert (vectors[0] != vectors[1]).any() == is_seen
+
+
 @pytest.mark.parametrize("batch", ["n", 1])
 def test_a_vector_does_not_depend_on_what_is_encoded_with_it(make: Make, batch: object) -> None:
     made = encoder(make(shape=(batch, 3, SIDE, SIDE), output=(batch, 5)))
@@ -198,8 +206,9 @@ def test_what_it_is_shows_in_its_identity(make: Make) -> None:
         encoder(make(), mean=1),
         encoder(make(), std=1),
         encoder(make(), output="y"),
+        encoder(make(), margin=0.1),
     ]
-    assert len({str(identity(made)) for made in (first, *others)}) == 6
+    assert len({str(identity(made)) for made in (first, *others)}) == 7
     assert encoder(make(), digest="these weights").options["model"] == "these weights"
 
 
@@ -241,11 +250,11 @@ print(len(os.listdir("/proc/self/task")) - before)
 
 def test_of_takes_options_after_a_question_mark(make: Make) -> None:
     path = make(shape=("n", 3, "h", "w"))
-    said = f"{path}?side=9&layout=nchw&mean=1,2,3&std=4&metric=l2&near=.5&similar=1.5&output=y"
-    made = encoder_named(f"onnx:{said}")
+    said = "side=9&layout=nchw&mean=1,2,3&std=4&metric=l2&near=.5&similar=1.5&margin=.1&output=y"
+    made = encoder_named(f"onnx:{path}?{said}")
     assert (made.name, made.metric, made.dimension) == ("onnx", "l2", 5)
     assert (made.near, made.similar) == (0.5, 1.5)
-    wanted = {"side": 9, "layout": "nchw", "mean": "1.0,2.0,3.0", "std": "4.0,4.0,4.0"}
+    wanted = {"side": 9, "margin": 0.1, "mean": "1.0,2.0,3.0", "std": "4.0,4.0,4.0"}
     assert wanted.items() <= made.options.items()
 
 
@@ -287,6 +296,7 @@ def test_what_is_said_goes_before_what_the_model_says(make: Make) -> None:
         ("?mean=0&std=1&side=4.5", {}, "got 4.5"),
         ("?mean=0&std=1&side=-4", {}, "got -4"),
         ("?mean=0&std=1&side=1e9", {}, "got 1000000000"),
+        ("?mean=0&std=1&margin=.5", {}, "margin must be a share from 0 to 0.4"),
         ("?mean=0&std=1&layout=chwn", {}, "layout must be nchw or nhwc"),
         ("?mean=0&std=1&metric=l1", {}, "metric must be cosine or l2"),
         ("?mean=0&std=1", {"metadata": {"lookalike.side": "many"}}, "metadata of the model"),
