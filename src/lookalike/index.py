@@ -237,8 +237,8 @@ class Index:
         path : path
             Of a folder that is not there yet, or empty.
         replace : bool
-            Put it in the place of the index that is there: at once, or not at all. Whoever has
-            opened that one goes on with it.
+            Put it in the place of the index that is there, also of a damaged one: at once, or not
+            at all. Whoever has opened that one goes on with it.
         progress : callable, optional
             Called with the bytes that were written and how many there are; False cancels.
         threads : int

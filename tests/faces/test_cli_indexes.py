@@ -245,12 +245,77 @@ def test_an_index_is_replaced_only_when_told_to(files: Path, tmp_path: Path) -> 
     done = run("build", "not read", tmp_path / "index")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"lookalike: an index must be built in a new folder; got {tmp_path}/index, where there is "
-        "one. Choose another, or pass --replace.\n"
+        "lookalike: an index must be saved to a folder that is not there yet; got "
+        f"{tmp_path}/index, where there is one. Choose another, or pass --replace.\n"
     )
     assert describe(tmp_path / "index").vectors == 10
     assert run("build", files / "X.npy", tmp_path / "index", "--replace").returncode == 0
     assert describe(tmp_path / "index").vectors == 12_000
+
+
+def test_a_damaged_index_is_replaced_when_told_to(files: Path, damaged: Path) -> None:
+    for name in ("manifest.json", "manifest.copy.json"):
+        (damaged / name).write_text("{}")
+    done = run("build", "not read", damaged)
+    assert (done.returncode, "pass --replace" in done.stderr) == (1, True)
+    done = run("build", files / "Q.npy", damaged, "--replace")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert run("verify", damaged, "--quiet").returncode == 0
+    assert describe(damaged).vectors == 4
+
+
+def test_an_array_without_a_row_is_told(tmp_path: Path) -> None:
+    for shape, complaint in (
+        ((0, 8), "must hold an array with at least one row; got shape (0, 8). Check how it was"),
+        ((8,), "with a vector in each of n rows; got shape (8,). Save a single vector with shape"),
+    ):
+        empty = saved(tmp_path / "X.npy", np.empty(shape, np.float32))
+        done = run("build", empty, tmp_path / "index")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"lookalike: {empty} must hold an array")
+        assert complaint in done.stderr
+        assert not (tmp_path / "index").exists()
+
+
+# What a message says to who uses the library, and not the command line.
+PYTHON = re.compile(r"replace=True|\[None\]|[Cc]all \w|\w\(\)|mode \"r|pass \w+=")
+
+
+def test_messages_speak_of_the_command_line(
+    files: Path, damaged: Path, cut_off: Path, tmp_path: Path
+) -> None:
+    """Python is not what has to be changed."""
+    lookalike.Index("l2").save(tmp_path / "empty")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "cat.jpg").touch()
+    one = saved(tmp_path / "one.npy", VECTORS[0])
+    none = saved(tmp_path / "none.npy", VECTORS[:0])
+    held = tmp_path / "held"
+    shutil.copytree(files / "index", held)
+    failures: list[list[object]] = [
+        ["build", one, tmp_path / "new"],
+        ["build", none, tmp_path / "new"],
+        ["build", files / "X.npy", files / "index"],
+        ["build", files / "X.npy", tmp_path / "mine"],
+        ["build", files / "X.npy", tmp_path / "mine", "--replace"],
+        ["build", files / "X.npy", tmp_path / "new", "--ids", files / "Q.npy"],
+        ["build", files / "X.npy", held, "--replace"],
+        ["build", files / "X.npy", tmp_path / "new", "--metric", "hamming"],
+        ["search", tmp_path / "empty", files / "Q.npy"],
+        ["search", files / "index", none.with_name("nowhere.npy")],
+        ["search", tmp_path / "mine", files / "Q.npy"],
+        ["search", cut_off, files / "Q.npy"],
+        ["verify", tmp_path / "nowhere"],
+        ["repair", tmp_path / "mine"],
+        ["repair", held],
+        ["info", files / "X.npy"],
+    ]
+    with lookalike.Index.open(held, "r+"):
+        for arguments in failures:
+            done = run(*arguments)
+            assert done.returncode in (1, 5), arguments
+            assert not PYTHON.search(done.stderr), done.stderr
+    assert PYTHON.search("Choose another, or pass replace=True.")  # it can fail
 
 
 def test_what_is_no_index_is_not_replaced(files: Path, tmp_path: Path) -> None:
@@ -678,6 +743,7 @@ def test_repair_as_json_has_the_documented_keys(damaged: Path) -> None:
     told = json.loads(done.stdout)
     assert set(told) == keys_under("## lookalike repair")
     assert 0 < told["lost_vectors"] == len(told["lost_ids"]) <= 256
+    assert told["set_aside"] == []
     assert set(told["lost_ids"]) < set(IDS.tolist())
     assert told["vectors"] == 12_000 - told["lost_vectors"]
 
@@ -687,7 +753,10 @@ def test_what_cannot_be_repaired_exits_with_5(damaged: Path) -> None:
         (damaged / name).write_text("{}")
     done = run("repair", damaged)
     assert (done.returncode, done.stdout) == (5, "")
-    assert done.stderr.startswith("lookalike: ")
+    assert done.stderr == (
+        f"lookalike: {damaged}: manifest.copy.json cannot be repaired; it does not end with a "
+        "digest. Copy the index again.\n"
+    )
 
 
 def test_an_index_that_is_being_changed_is_not_repaired(files: Path, tmp_path: Path) -> None:

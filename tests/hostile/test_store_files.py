@@ -36,6 +36,7 @@ from lookalike import Index
 from lookalike.errors import CorruptStore, LookalikeError, NewerFormat, NotWritten, UnreadableFile
 from lookalike.store.array_file import ArrayFile, StoredArray, header_of
 from lookalike.store.manifest import Manifest
+from lookalike.upkeep import repair, verify
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
@@ -249,6 +250,8 @@ def test_something_else_in_the_place_of_a_manifest_is_refused(
 ) -> None:
     (small.path / "manifest.json").unlink()
     other(small.path / "manifest.json")
+    check_refused(small.path)  # the copy says that an index was here
+    (small.path / "manifest.copy.json").unlink()
     absent = other in (_nothing, _loop, _dangling)
     check_refused(small.path, UnreadableFile if absent else CorruptStore)
 
@@ -985,6 +988,32 @@ def test_forged_facts_of_a_plan_are_refused(
     in_child(
         partial(_refused, path=forgery.path, queries=queries, what=what), tmp_path / "log", SECONDS
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "what", "change"),
+    FORGED[::4],
+    ids=[f"{kind}-{name}-{what}" for kind, name, what, _ in FORGED[::4]],
+)
+def test_what_verify_finds_repair_mends_or_refuses(
+    kind: str,
+    name: str,
+    what: str,
+    change: Callable[[Array], Array],
+    original: Callable[[str], Path],
+    tmp_path: Path,
+) -> None:
+    forgery = Forgery(original(kind), tmp_path / "forged.index")
+    at = _segment_with(forgery, name), name
+    forgery.write(forgery.copy_of_body(), {at: change(forgery.array(*at))})
+    problems = verify(forgery.path).problems
+    assert problems
+    try:
+        assert repair(forgery.path).damages == problems
+    except CorruptStore:
+        assert verify(forgery.path).problems == problems
+    else:
+        assert verify(forgery.path).problems == ()
 
 
 @pytest.mark.parametrize("kind", ["l2", "cosine", "bounded", "cells", "cells_of_angles", "lines"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -110,9 +112,12 @@ def must_be_refused(names: list[str]) -> int:
 
     What follows is no longer needed: a second manifest, and the removal of what was replaced.
     """
-    last = len(names) - names[::-1].index("replace")
-    assert names[last] == "sync_folder"
-    return last + 1
+    return commit_of(names) + 2
+
+
+def commit_of(names: list[str]) -> int:
+    """Which operation gives the manifest its place: that of its copy is not waited for."""
+    return max(at for at, pair in enumerate(pairwise(names)) if pair == ("replace", "sync_folder"))
 
 
 def check_goes_on(index: Index, path: Path, known: Contents) -> None:
@@ -243,6 +248,43 @@ def test_what_cannot_be_removed_stays_and_harms_nobody(place: Place) -> None:
     assert on_disk(place.path) == known
 
 
+COPY = "manifest.copy.json"
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_a_full_disk_leaves_a_copy_of_the_manifest_this_one_or_the_one_before(
+    lasting: bool, place: Place
+) -> None:
+    step = STEPS["a merge"][1]
+    with place.opened() as index:
+        names = operations(lambda: step.of_index(index))
+    for at in range(len(names)):
+        with place.opened() as index:
+            before = (place.path / COPY).read_bytes()
+            hook = Refusing(at, refused(errno.ENOSPC), lasting=lasting, part=0.5)
+            with hooked(hook), contextlib.suppress(NotWritten):
+                step.of_index(index)
+            after = (place.path / "manifest.json").read_bytes()
+            assert (place.path / COPY).read_bytes() in (before, after)
+
+
+def test_where_removing_makes_room_the_copy_is_written_after_it(place: Place) -> None:
+    freed = []
+
+    def hook(name: str, real: Callable[..., Any], *args: Any) -> Any:
+        if name == "remove_folder":
+            freed.append(args)
+        if name == "replace" and args[1].name == COPY and not freed:
+            raise refused(errno.ENOSPC)
+        return real(*args)
+
+    with place.opened() as index, hooked(hook):
+        index.compact()
+    assert freed
+    manifest = (place.path / "manifest.json").read_bytes()
+    assert (place.path / COPY).read_bytes() == manifest
+
+
 @pytest.fixture
 def read_only(place: Place) -> Iterator[Path]:
     """An index that may not be written to."""
@@ -309,7 +351,7 @@ def test_ctrl_c_at_any_disk_operation(
     monkeypatch.setattr(archive, "_LEAST_BASE_BYTES", least)
     with place.opened() as index:
         names = operations(lambda: step.of_index(index))
-    committed = len(names) - names[::-1].index("replace")
+    committed = commit_of(names) + 1
     after = step.of_contents(place.known)
     for at, operation in enumerate(names):
         for part in (0.0, 0.5) if operation == "write" else (0.0,):

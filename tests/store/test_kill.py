@@ -211,7 +211,7 @@ def test_kills_at_random_instants(
     """One index lives through them all; the disk is waited for, as it is in earnest."""
     monkeypatch.setattr(archive, "_LEAST_BASE_BYTES", least)
     random = np.random.default_rng(least)
-    path, done = tmp_path / "index", 0
+    path, done, longest = tmp_path / "index", 0, LONGEST_SECONDS
     for number in range(KILLS // 2):
         if number % ROUND == 0:
             shutil.rmtree(path, ignore_errors=True)
@@ -227,7 +227,7 @@ def test_kills_at_random_instants(
 
         process, pipe = child(work)
         began = os.read(pipe, 1)
-        time.sleep(float(random.uniform(0, LONGEST_SECONDS)))
+        time.sleep(float(random.uniform(0, longest)))
         killed(process)
         lines = (began.decode() + all_of(pipe)).split("\n", 1)
         assert lines[0] == "", lines
@@ -236,4 +236,5 @@ def test_kills_at_random_instants(
         count = acknowledged(lines[1], steps)
         known = check_survivor(path, *states(known, steps)[count : count + 2])
         done += count
+        longest *= 1.0 if done else 1.1  # where nothing is done in time, a machine is busy
     assert done > 0

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lookalike
-from lookalike import Index, Neighbors, Ranges
+from lookalike import Index, InvalidInput, Neighbors, Ranges
 
 Bytes = npt.NDArray[np.uint8]
 

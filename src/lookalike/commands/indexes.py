@@ -14,12 +14,12 @@ import typer
 
 from lookalike import Index, upkeep
 from lookalike.arrays import as_radius
-from lookalike.commands.npy import read_npy
+from lookalike.commands.npy import read_npy, read_rows
 from lookalike.commands.terminal import AsJson, Quiet, Tell, print_json, print_text, progress, say
-from lookalike.errors import InvalidInput, WouldOverwrite
+from lookalike.errors import CorruptStore, InvalidInput
 from lookalike.results import Neighbors, Ranges
 from lookalike.settings import checked_recall
-from lookalike.store.folder import is_index
+from lookalike.store.folder import check_free
 
 __all__ = ["Metric", "Promise", "build", "repair", "search", "verify"]
 
@@ -110,12 +110,8 @@ def build(
         index = Index(
             metric.value, recall=recall, promise=promise.value, bits=bits, tables=tables, seed=seed
         )
-    if is_index(out) and not replace:
-        raise WouldOverwrite(
-            f"an index must be built in a new folder; got {out}, where there is one. Choose "
-            "another, or pass --replace."
-        )
-    items = read_npy(vectors)
+    check_free(out, replace=replace, how="pass --replace")
+    items = read_rows(vectors)
     own = None if ids is None else read_npy(ids)
     start = time.perf_counter()
     with progress(quiet=quiet) as tell:
@@ -179,6 +175,11 @@ def search(
         raise typer.BadParameter("--json and --jsonl must not be given together. Leave one out.")
     wanted = 10 if k is None else k
     index = Index.open(path)
+    if not len(index):
+        raise InvalidInput(
+            f"{path} must have vectors to find; got an empty index. Build one from an array with "
+            "at least one row."
+        )
     items = read_npy(queries)
     start = time.perf_counter()
     found: Neighbors | Ranges
@@ -273,8 +274,12 @@ def repair(
     Vectors whose bytes are as they were written are kept, and the plan is built
     again. Damaged files are set aside in the folder 'damaged' of the index.
     """  # noqa: D301
-    with progress(quiet=quiet) as tell:
-        repaired = upkeep.repair(path, progress=_reading(tell, "mending"), threads=threads)
+    try:
+        with progress(quiet=quiet) as tell:
+            repaired = upkeep.repair(path, progress=_reading(tell, "mending"), threads=threads)
+    except CorruptStore as error:  # whose own advice is to repair it
+        say(f"{error.what} cannot be repaired; {error.why}. Copy the index again.")
+        raise typer.Exit(CORRUPT) from None
     if as_json:
         print_json(repaired.to_dict())
     elif not quiet:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.errors import UnreadableFile
+from lookalike.arrays import as_array
+from lookalike.errors import InvalidInput, UnreadableFile
 
-__all__ = ["read_npy"]
+__all__ = ["read_npy", "read_rows"]
 
 _MAGIC, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
 _EXPECTED = "must be a .npy file of one array, as numpy.save writes it"
@@ -57,6 +58,36 @@ def read_npy(source: str) -> npt.NDArray[Any]:
         why = "there is none" if isinstance(error, FileNotFoundError) else str(error)
         raise UnreadableFile(f"{source} {_EXPECTED}; {why}. Check the path.") from None
     return _checked(path, start, source)
+
+
+def read_rows(source: str) -> npt.NDArray[Any]:
+    """The array of a .npy file that has vectors in its rows, and at least one.
+
+    Parameters
+    ----------
+    source : str
+        As above.
+
+    Raises
+    ------
+    UnreadableFile
+        As above.
+    InvalidInput
+        When it has other values than numbers, one axis, or no row.
+    """
+    name = "standard input" if source == "-" else source
+    array = as_array(read_npy(source), name)
+    if array.ndim < 2:
+        raise InvalidInput(
+            f"{name} must hold an array of shape (n, d) or (n, height, width), with a vector in "
+            f"each of n rows; got shape {array.shape}. Save a single vector with shape (1, d)."
+        )
+    if not len(array):
+        raise InvalidInput(
+            f"{name} must hold an array with at least one row; got shape {array.shape}. Check how "
+            "it was made."
+        )
+    return array
 
 
 def _loaded(data: bytes, source: str) -> npt.NDArray[Any]:

@@ -6,11 +6,9 @@ byte, so that headers are compared and never parsed, and no file can say anythin
 
 from __future__ import annotations
 
-import errno
 import math
 import mmap
 import os
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +20,13 @@ import numpy.typing as npt
 from lookalike.errors import CorruptStore, UnreadableFile
 from lookalike.store import disk
 from lookalike.store.digest import Hasher, hasher
+from lookalike.store.reading import open_plain, read_at, refusal
 
 __all__ = ["DTYPES", "ArrayFile", "StoredArray", "header_of", "unmappable", "write_array"]
 
 DTYPES = ("|i1", "|u1", "<u2", "<u4", "<u8", "<i4", "<i8", "<f4", "<f8")
 _ALIGNMENT = 64  # of the first value in its file, and so in memory
 _ENDS = 1 << 16  # bytes at either end of a file that its short digest is of
-# Why a file is not opened, which is no fault of the file: repair must not drop it for that.
-_NOT_OF_THE_FILE = (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _PIECE = 1 << 22  # bytes that are hashed and written at a time
 
 Progress = Callable[[int], None]  # called with the bytes that were done
@@ -77,8 +74,8 @@ def header_of(dtype: str, shape: tuple[int, ...]) -> bytes:
 def unmappable(about: str, why: Exception) -> UnreadableFile:
     """The error for a file that the system does not map."""
     return UnreadableFile(
-        f"{about} must be mapped, to be read when it is used; the system refuses: {why}. Open the "
-        "index with map=False, or allow more address space."
+        f"{about} must be mapped, to be read when it is used; the system refuses: {why}. Allow "
+        "more address space (ulimit -v), or open the index in Python with map=False."
     )
 
 
@@ -135,31 +132,16 @@ class ArrayFile:
 
     Raises
     ------
-    FileNotFoundError
-        When there is no such file.
-    UnreadableFile
-        When this process may not read it, or has too many files open.
     CorruptStore
-        When it is not a plain file, or not of this length and header.
+        When it is missing, is no plain file, or is not of this length and header.
+    UnreadableFile
+        When the system refuses for another reason: no access, or too many files open.
     """
 
     def __init__(self, folder: int, name: str, about: str, stored: StoredArray) -> None:
         self.about, self.stored = about, stored
         self._header = header_of(stored.dtype, stored.shape)
-        # Neither links nor pipes are followed, or waited for.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        try:
-            self._descriptor = os.open(name, flags, dir_fd=folder)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            if error.errno in _NOT_OF_THE_FILE:
-                raise UnreadableFile(
-                    f"{about} must be readable by this process; the system refuses: "
-                    f"{error.strerror}. Nothing is said about what is in it: give access, or close "
-                    "other files."
-                ) from error
-            raise CorruptStore(about, f"it cannot be opened as a plain file: {error}") from error
+        self._descriptor = open_plain(name, folder, about)
         try:
             self._check_length()
         except BaseException:
@@ -189,15 +171,10 @@ class ArrayFile:
         return len(self._header)
 
     def _check_length(self) -> None:
-        state = os.fstat(self._descriptor)
-        if not stat.S_ISREG(state.st_mode):
-            raise CorruptStore(self.about, "it is not a plain file")
-        if state.st_size != self.stored.file_bytes:
-            raise CorruptStore(
-                self.about,
-                f"it must have {self.stored.file_bytes:,} bytes and has {state.st_size:,}",
-            )
-        if os.pread(self._descriptor, len(self._header), 0) != self._header:
+        size, wanted = os.fstat(self._descriptor).st_size, self.stored.file_bytes
+        if size != wanted:
+            raise CorruptStore(self.about, f"it must have {wanted:,} bytes and has {size:,}")
+        if read_at(self._descriptor, len(self._header), 0, self.about) != self._header:
             raise CorruptStore(self.about, "its header is not that of its dtype and shape")
 
     def check_ends(self) -> None:
@@ -254,14 +231,17 @@ class ArrayFile:
         rest = array.reshape(-1).view(np.uint8).data
         offset = len(self._header)
         while rest:
-            count = os.preadv(self._descriptor, [rest[:_PIECE]], offset)
+            try:
+                count = os.preadv(self._descriptor, [rest[:_PIECE]], offset)
+            except OSError as error:
+                raise refusal(self.about, error) from error
             if not count:
                 raise CorruptStore(self.about, "it became shorter while it was read")
             rest, offset = rest[count:], offset + count
         return array
 
     def _read(self, start: int, count: int) -> bytes:
-        found = os.pread(self._descriptor, count, start)
+        found = read_at(self._descriptor, count, start, self.about)
         if len(found) != count:
             raise CorruptStore(self.about, "it became shorter while it was read")
         return found

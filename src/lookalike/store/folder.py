@@ -4,6 +4,7 @@
 
     digits.index/
     ├── manifest.json            what there is; replaced as a whole, which is the only commit
+    ├── manifest.copy.json       the same, for repair alone
     ├── writer.lock              who changes it
     └── segments/00000003/       arrays that are never changed
         ├── rows.npy
@@ -18,19 +19,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import os
-import stat
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lookalike.errors import (
-    Cancelled,
     CorruptStore,
     Locked,
     LookalikeError,
@@ -40,85 +39,43 @@ from lookalike.errors import (
     WouldOverwrite,
 )
 from lookalike.store import disk
-from lookalike.store.array_file import ArrayFile, header_of, write_array
+from lookalike.store.array_file import header_of, write_array
 from lookalike.store.lock import WriterLock
 from lookalike.store.manifest import Facts, Manifest, Segment
+from lookalike.store.open_segment import SEGMENTS, Damage, OpenSegment, open_segment
+from lookalike.store.place import (
+    COPY,
+    DAMAGED,
+    LOCK,
+    MANIFEST,
+    NEXT,
+    check_free,
+    check_replaceable,
+    is_index,
+    is_segment,
+    numbered,
+)
+from lookalike.store.progress import Progress, Progressing
+from lookalike.store.reading import open_folder, open_plain, refusal, salvage, small_file
 
-__all__ = ["Damage", "Folder", "OpenSegment", "Progress", "Progressing", "folder_for", "is_index"]
+__all__ = [
+    "Damage",
+    "Folder",
+    "OpenSegment",
+    "Progress",
+    "Progressing",
+    "check_free",
+    "folder_for",
+    "is_index",
+]
 
-Progress = Callable[[int, int], object]  # (done, total) bytes -> False to cancel
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-_MANIFEST, _NEXT, _COPY = "manifest.json", "manifest.next", "manifest.copy.json"
-_LOCK, _SEGMENTS, _DAMAGED = "writer.lock", "segments", "damaged"
-_NAME_DIGITS = 8  # of a segment, at least
-_OWN_NAMES = {_MANIFEST, _NEXT, _COPY, _LOCK, _SEGMENTS}
+_GENERATION = re.compile(rb'"generation": ([0-9]{1,18})\b')
 _ATTEMPTS = 100  # to open a snapshot while commits come between
 _MOST_MANIFEST = 1 << 26
-
-
-class Progressing:
-    """Counts what is done, tells a callback, and cancels when it says False.
-
-    Parameters
-    ----------
-    callback : callable or None
-        Called with what is done and the total.
-    total : int
-    """
-
-    def __init__(self, callback: Progress | None, total: int) -> None:
-        self._callback, self._total, self._done = callback, total, 0
-
-    def __call__(self, count: int) -> None:
-        """So many more are done."""
-        self._done = min(self._done + count, self._total)
-        if self._callback is not None and self._callback(self._done, self._total) is False:
-            raise Cancelled(
-                f"stopped after {self._done:,} of {self._total:,} bytes, as progress asked for; "
-                "nothing has changed. Call again to start anew."
-            )
-
-
-class Damage(NamedTuple):
-    """A file that is not what was written."""
-
-    segment: Segment
-    name: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"segment {self.segment.name}, array {self.name}: {self.why}"
-
-
-class OpenSegment:
-    """The arrays of a segment, opened: they stay readable when their names are removed.
-
-    Attributes
-    ----------
-    segment : Segment
-    files : mapping of str to ArrayFile
-    """
-
-    def __init__(self, root: int, segment: Segment, about: str) -> None:
-        self.segment = segment
-        self.files: dict[str, ArrayFile] = {}
-        self.about = f"{about}, segment {segment.name}"
-        folder = _open_segment(segment.name, root, self.about)
-        try:
-            for name, stored in segment.arrays.items():
-                own = f"{self.about}, array {name}"
-                self.files[name] = ArrayFile(folder, f"{name}.npy", own, stored)
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            os.close(folder)
-
-    def close(self) -> None:
-        """Close all files; arrays that are mapped stay."""
-        for file in self.files.values():
-            file.close()
+_ELSEWHERE = "Close it there, or save to another folder."
+_MOST_SEGMENTS, _LAST_GENERATION = 10**18, 2**63 - 2  # larger ones could not be read again
 
 
 class Folder:
@@ -129,6 +86,8 @@ class Folder:
     path : Path
     writing : bool
         Hold the lock, to commit.
+    instead : str, optional
+        What to do when somebody else holds it.
 
     Raises
     ------
@@ -139,11 +98,11 @@ class Folder:
         When somebody else holds the lock.
     """
 
-    def __init__(self, path: Path, *, writing: bool) -> None:
+    def __init__(self, path: Path, *, writing: bool, instead: str | None = None) -> None:
         self._start(path)
         self._check_is_there()
         if writing:
-            self._take_lock()
+            self._take_lock(instead)
         try:
             self.manifest = self.read_manifest()
             if writing:
@@ -151,8 +110,7 @@ class Folder:
                 # one before it names is needed until then.
                 with _refusals(path):
                     disk.sync_folder(path)
-                self._keep_copy(_small_file(path / _MANIFEST, self.about))
-                self._clean()
+                self._tidy(self._bytes_of(MANIFEST))
         except BaseException:
             self.close()
             raise
@@ -163,6 +121,9 @@ class Folder:
         self.written_bytes = 0
         self._lock: WriterLock | None = None
         self._recovering = False  # the manifest on the disk is damaged, and will be replaced
+        self._damaged_bytes: bytes | None = None  # of it, where nothing of it is known
+        self._known_segments = 0  # the first number that the copy does not know of
+        self._opened: list[OpenSegment] | None = None
 
     @classmethod
     def create(cls, path: Path) -> Folder:
@@ -171,12 +132,12 @@ class Folder:
         folder._start(path)
         try:
             with _refusals(path):
-                _make_folders(path.absolute() / _SEGMENTS)
-            folder._take_lock()
+                _make_folders(path.absolute() / SEGMENTS)
+            folder._take_lock(_ELSEWHERE)
             if is_index(path):  # who had the lock before has written it
                 raise WouldOverwrite(
                     f"an index must be saved to a folder that is not there yet; got {path}, where "
-                    "another process has just saved one. Choose another, or pass replace=True."
+                    "another process has just saved one. Choose another, or replace that one."
                 )
         except BaseException:
             folder.close()
@@ -184,13 +145,13 @@ class Folder:
         return folder
 
     @classmethod
-    def recovered(cls, path: Path) -> tuple[Folder, list[str]]:
+    def recovered(cls, path: Path) -> tuple[Folder, str]:
         """A folder to be repaired, with its lock; its manifest may be damaged.
 
         Returns
         -------
-        Folder, list of str
-            And what was found out on the way.
+        Folder, str
+            And what is wrong with the manifest, if anything is.
 
         Raises
         ------
@@ -199,38 +160,45 @@ class Folder:
         """
         folder = cls.__new__(cls)
         folder._start(path)
-        if not (path / _COPY).exists():
-            folder._check_is_there()
-        folder._take_lock()
+        folder._check_is_there()
+        folder._take_lock("Close it there, and repair it then.")
         try:
             try:
-                folder.manifest, notes = folder.read_manifest(), []
+                folder.manifest, why = folder.read_manifest(), ""
             except CorruptStore as error:
-                copy = _small_file(path / _COPY, f"{path}: {_COPY}")
-                folder.manifest = Manifest.from_bytes(copy, f"{path}: {_COPY}")
-                folder._recovering = True
-                notes = [
-                    f"{_MANIFEST}: {error.why}; its copy is used",
-                    *folder._set_newer_aside(),
-                ]
+                copy = folder._read_manifest(COPY)
+                # The lost one may have come after the copy: its numbers are not given again.
+                folder.manifest = dataclasses.replace(
+                    copy,
+                    generation=copy.generation + 1,
+                    next_segment=max(copy.next_segment, folder._after_all_segments()),
+                )
+                folder._known_segments = copy.next_segment
+                folder._recovering, why = True, error.why
         except BaseException:
             folder.close()
             raise
-        return folder, notes
+        return folder, why
 
-    def _set_newer_aside(self) -> list[str]:
-        """Keep segments that the copy of a manifest does not know of yet; what they are."""
-        told = []
-        for folder in sorted((self.path / _SEGMENTS).iterdir()):
-            if folder.name.isdecimal() and int(folder.name) >= self.manifest.next_segment:
-                with _refusals(self.path):
-                    disk.make_folder(self.path / _DAMAGED)
-                    disk.replace(folder, self.path / _DAMAGED / folder.name)
-                told.append(
-                    f"segment {folder.name}: written after the copy, so that what it changed may "
-                    f"be lost; it is kept in {_DAMAGED}"
-                )
-        return told
+    @classmethod
+    def taken_over(cls, path: Path) -> Folder:
+        """A folder whose manifest is damaged, with its lock, to commit another index over it.
+
+        Until the commit it is as it was.
+        """
+        folder = cls.__new__(cls)
+        folder._start(path)
+        folder._take_lock(_ELSEWHERE)
+        try:
+            said = [folder._bytes_if_readable(name) for name in (MANIFEST, COPY)]
+            following = folder._after_all_segments()
+            generations = [int(found) for own in said for found in _GENERATION.findall(own)]
+            folder.manifest = Manifest(max([following, *generations]), following, {}, ())
+            folder._recovering, folder._damaged_bytes = True, said[0]
+        except BaseException:
+            folder.close()
+            raise
+        return folder
 
     # ---- what is there
 
@@ -250,71 +218,109 @@ class Folder:
 
     def read_manifest(self) -> Manifest:
         """The manifest that is on the disk now."""
-        return Manifest.from_bytes(
-            _small_file(self.path / _MANIFEST, f"{self.about}: {_MANIFEST}"),
-            f"{self.about}: {_MANIFEST}",
-        )
+        return self._read_manifest(MANIFEST)
+
+    def _read_manifest(self, name: str) -> Manifest:
+        return Manifest.from_bytes(self._bytes_of(name), f"{self.about}: {name}")
+
+    def _bytes_of(self, name: str) -> bytes:
+        """The bytes of a manifest."""
+        return small_file(str(self.path / name), _MOST_MANIFEST, f"{self.about}: {name}")
+
+    def _bytes_if_readable(self, name: str) -> bytes:
+        try:
+            return self._bytes_of(name)
+        except CorruptStore:
+            return b""
+
+    def _after_all_segments(self) -> int:
+        """A number larger than that of any segment in the folder, of lost manifests too."""
+        there = [*numbered(self.path / SEGMENTS), *numbered(self.path / DAMAGED)]
+        return 1 + max((int(folder.name) for folder in there), default=0)
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[list[OpenSegment]]:
+    def opened(self, *, damaged: bool = False) -> Iterator[list[OpenSegment]]:
         """All segments of the newest snapshot, open until the end; sets ``manifest``.
 
-        Where commits come between, it starts again from the new manifest.
+        Where commits come between, it starts again from the new manifest. Within another call of
+        this folder's it gives the segments of that one.
+
+        Parameters
+        ----------
+        damaged : bool
+            Leave out files that are missing or something else, which are the ``damages`` of their
+            segments; otherwise the first one is raised.
+
+        Raises
+        ------
+        CorruptStore
+            For a file that is missing or something else.
+        UnreadableFile
+            When the system refuses, or commits come faster than files can be opened.
         """
-        for attempt in range(_ATTEMPTS):
-            segments: list[OpenSegment] = []
-            with contextlib.ExitStack() as stack:
-                root = _open_folder(str(self.path), None, self.about)
-                stack.callback(os.close, root)
-                try:
-                    for segment in self.manifest.segments:
-                        segments.append(OpenSegment(root, segment, self.about))
-                        stack.callback(segments[-1].close)
-                except FileNotFoundError as error:
-                    newest = self.read_manifest()
-                    if newest == self.manifest or attempt == _ATTEMPTS - 1:
-                        raise CorruptStore(self.about, f"a file is missing: {error}") from error
-                    self.manifest = newest
+        with contextlib.ExitStack() as stack:
+            segments = self._opened
+            if segments is None:
+                segments = self._open_newest(stack)
+            found = [damage for own in segments for damage in own.damages]
+            if found and not damaged:
+                raise CorruptStore(
+                    f"{self.about}, segment {found[0].segment.name}, array {found[0].name}",
+                    found[0].why,
+                )
+            yield segments
+
+    def _open_newest(self, stack: contextlib.ExitStack) -> list[OpenSegment]:
+        """Open all segments, which are known as opened until the stack ends."""
+        for _ in range(_ATTEMPTS):
+            with contextlib.ExitStack() as files:
+                root = open_folder(str(self.path), None, self.about)
+                files.callback(os.close, root)
+                segments = []
+                for segment in self.manifest.segments:
+                    segments.append(OpenSegment(root, segment, self.about))
+                    files.callback(segments[-1].close)
+                if any(own.damages for own in segments) and self._goes_on():
                     continue
-                yield segments
-                return
+                stack.push(files.pop_all())
+                self._opened = segments
+                stack.callback(setattr, self, "_opened", None)
+                return segments
+        raise UnreadableFile(
+            f"{self.about} must stay as it is while its files are opened; it was changed "
+            f"{_ATTEMPTS} times meanwhile. Try again when it is changed less often."
+        )
+
+    def _goes_on(self) -> bool:
+        """Whether somebody has committed since the manifest was read; takes up the new one."""
+        if self._recovering:
+            return False
+        before, self.manifest = self.manifest, self.read_manifest()
+        return self.manifest != before
 
     def damages(self, progress: Progress | None = None) -> tuple[Damage, ...]:
-        """What is wrong with the files of the newest snapshot: every byte is read.
+        """What is wrong with the files of one snapshot, the newest: every byte is read.
+
+        All files are opened before the first is read, so that commits do not come between.
 
         Parameters
         ----------
         progress : callable, optional
         """
-        told = Progressing(progress, sum(own.file_bytes for own in self.manifest.segments))
         found: list[Damage] = []
-        for segment in self.manifest.segments:
-            for name, stored in segment.arrays.items():
-                try:
-                    with self._file(segment, name) as file:
+        with self.opened(damaged=True) as segments:
+            told = Progressing(progress, sum(own.segment.file_bytes for own in segments))
+            for own in segments:
+                found += own.damages
+                for damage in own.damages:
+                    told(own.segment.arrays[damage.name].file_bytes)
+                for name, file in own.files.items():
+                    try:
                         file.check_ends()
                         file.check_whole(told)
-                except CorruptStore as error:
-                    found.append(Damage(segment, name, error.why))
-                except UnreadableFile:
-                    raise  # no fault of the file
-                except OSError as error:
-                    found.append(Damage(segment, name, f"it cannot be read: {error.strerror}"))
-                    told(stored.file_bytes)
-        if found and not self._recovering and self.read_manifest() != self.manifest:
-            self.manifest = self.read_manifest()  # somebody has committed meanwhile
-            return self.damages(progress)
+                    except CorruptStore as error:
+                        found.append(Damage(own.segment, name, error.why))
         return tuple(found)
-
-    def _file(self, segment: Segment, name: str) -> ArrayFile:
-        """One file of a segment."""
-        root = _open_folder(str(self.path), None, self.about)
-        with contextlib.ExitStack() as stack:
-            stack.callback(os.close, root)
-            folder = _open_segment(segment.name, root, self.about)
-            stack.callback(os.close, folder)
-            about = f"{self.about}, segment {segment.name}, array {name}"
-            return ArrayFile(folder, f"{name}.npy", about, segment.arrays[name])
 
     def newest(self) -> Folder:
         """The same folder as it is now, without its lock."""
@@ -342,7 +348,7 @@ class Folder:
         """
         self._check_writing()
         name = f"{number:08d}"
-        folder = self.path / _SEGMENTS / name
+        folder = self.path / SEGMENTS / name
         told = Progressing(progress, sum(array.nbytes for array in arrays.values()))
         with _refusals(self.path):
             _remove_tree(folder)  # what was left by a commit that never was
@@ -382,39 +388,92 @@ class Folder:
             index,
             segments,
         )
+        if manifest.next_segment > _MOST_SEGMENTS or manifest.generation >= _LAST_GENERATION:
+            raise CorruptStore(self.about, "the numbers of its segments or commits are used up")
         data = manifest.to_bytes()
         with _refusals(self.path):
-            self._write_anew(self.path / _NEXT, data)
-            disk.replace(self.path / _NEXT, self.path / _MANIFEST)
+            self._put(MANIFEST, data)
             try:
                 disk.sync_folder(self.path)
             except OSError:
                 self._take_back(manifest)
                 raise
-        self.manifest, self._recovering = manifest, False
+        self.manifest, self._recovering, self._damaged_bytes = manifest, False, None
         self.written_bytes += len(data)
-        self._keep_copy(data)
-        self._clean()
+        self._tidy(data)
 
-    def salvaged(self, segment: Segment, name: str) -> npt.NDArray[np.uint8]:
-        """The bytes of the values of a file that may be damaged; none if it cannot be read."""
-        start = len(header_of(segment.arrays[name].dtype, segment.arrays[name].shape))
-        try:
-            with _opened_plain(self.path / _SEGMENTS / segment.name / f"{name}.npy") as file:
-                return np.frombuffer(file.read(segment.arrays[name].file_bytes)[start:], np.uint8)
-        except OSError:
-            return np.empty(0, np.uint8)
+    def salvaged(self, segment: Segment, name: str, block_bytes: int) -> npt.NDArray[np.uint8]:
+        """The bytes of the values of a damaged file: fewer where it is cut off or no file.
 
-    def set_aside(self, damages: tuple[Damage, ...]) -> None:
-        """Give damaged files a second name, under which they stay when the index goes on."""
-        for damage in damages:
-            source = self.path / _SEGMENTS / damage.segment.name / f"{damage.name}.npy"
-            target = self.path / _DAMAGED / damage.segment.name / source.name
-            if source.is_file() and not source.is_symlink() and not target.exists():
-                with _refusals(self.path):
-                    disk.make_folder(target.parent)
-                    disk.link(source, target)
-                    disk.sync_folder(target.parent)
+        Parameters
+        ----------
+        segment : Segment
+        name : str
+        block_bytes : int
+            Where the drive cannot read a place, so many bytes around it are zeros.
+        """
+        stored, about = segment.arrays[name], f"{self.about}, segment {segment.name}, array {name}"
+        start = len(header_of(stored.dtype, stored.shape))
+        with contextlib.ExitStack() as stack:
+            try:
+                descriptor = self._descriptor(stack, segment, name, about)
+            except CorruptStore:
+                return np.empty(0, np.uint8)
+            return salvage(descriptor, start, stored.data_bytes, block_bytes, about)
+
+    def _descriptor(
+        self, stack: contextlib.ExitStack, segment: Segment, name: str, about: str
+    ) -> int:
+        """One file of a segment, open until the stack ends."""
+        root = open_folder(str(self.path), None, about)
+        stack.callback(os.close, root)
+        folder = open_segment(segment.name, root, about)
+        stack.callback(os.close, folder)
+        descriptor = open_plain(f"{name}.npy", folder, about)
+        stack.callback(os.close, descriptor)
+        return descriptor
+
+    def set_aside(self, segment: Segment, names: Iterable[str]) -> None:
+        """Give files a second name, under which they stay when the index goes on without them."""
+        folder = self.path / SEGMENTS / segment.name
+        for name in names:
+            self._link(folder / f"{name}.npy", self.path / DAMAGED / segment.name)
+
+    def set_lost_aside(self) -> tuple[str, ...]:
+        """Keep the damaged manifest, and the segments that its older copy does not know of.
+
+        Returns
+        -------
+        tuple of str
+            Names of segments: of a commit that is lost, or of one that never was.
+        """
+        if not self._recovering:
+            return ()
+        damaged = self.path / DAMAGED
+        self._link(self.path / MANIFEST, damaged)
+        newer = [own for own in numbered(self.path / SEGMENTS) if self._is_newer(own)]
+        with _refusals(self.path):
+            for folder in filter(is_segment, newer):
+                disk.make_folder(damaged)
+                disk.replace(folder, damaged / folder.name)
+                # For good, before a commit: what has no name after that is removed.
+                disk.sync_folder(damaged)
+                disk.sync_folder(folder.parent)
+        return tuple(own.name for own in numbered(damaged) if self._is_newer(own))
+
+    def _is_newer(self, folder: Path) -> bool:
+        """Whether a segment came after the manifest from which this folder was recovered."""
+        return int(folder.name) >= self._known_segments
+
+    def _link(self, source: Path, folder: Path) -> None:
+        """Let a file have its name in another folder, too, unless one is there."""
+        target = folder / source.name
+        if source.is_file() and not source.is_symlink() and not target.exists():
+            with _refusals(self.path):
+                disk.make_folder(folder)
+                disk.link(source, target)
+                disk.sync_folder(folder)
+                disk.sync_folder(folder.parent)
 
     def close(self) -> None:
         """Release the lock. What was read stays."""
@@ -425,24 +484,29 @@ class Folder:
     # ---- inside
 
     def _check_is_there(self) -> None:
-        if not self.path.is_dir():
-            what = "a file" if self.path.exists() else "nothing"
+        try:
+            is_folder, is_there = self.path.is_dir(), self.path.exists()
+            has_manifest = is_folder and is_index(self.path)
+        except OSError as error:
+            raise refusal(self.about, error) from error
+        if not is_folder:
+            what = "a file" if is_there else "nothing"
             raise UnreadableFile(
-                f"an index must be a folder that save() has written; got {self.path}, where there "
-                f"is {what}. Check the path."
+                f"an index must be a folder that lookalike has written; got {self.path}, where "
+                f"there is {what}. Check the path."
             )
-        if not is_index(self.path):
+        if not has_manifest:
             raise UnreadableFile(
-                f"an index must be a folder with a {_MANIFEST}; got {self.path}, which has none. "
+                f"an index must be a folder with a {MANIFEST}; got {self.path}, which has none. "
                 "Check the path."
             )
 
-    def _take_lock(self) -> None:
-        for name in (_SEGMENTS, _DAMAGED):
+    def _take_lock(self, instead: str | None) -> None:
+        for name in (SEGMENTS, DAMAGED):
             if (self.path / name).is_symlink():  # nothing is written or removed elsewhere
                 raise CorruptStore(f"{self.path}: {name}", "it is a link and no folder")
         with _refusals(self.path):
-            self._lock = WriterLock(self.path / _LOCK)
+            self._lock = WriterLock(self.path / LOCK, *([] if instead is None else [instead]))
 
     def _check_writing(self) -> None:
         if not self.is_writing:
@@ -453,7 +517,7 @@ class Folder:
 
     def _check_unchanged(self) -> None:
         """Where locks do not work, at least notice it: nothing of others is overwritten."""
-        if not (self.path / _MANIFEST).exists():
+        if not (self.path / MANIFEST).exists():
             return  # the first commit
         if self.read_manifest() != self.manifest:
             raise Locked(
@@ -469,15 +533,15 @@ class Folder:
         """
         try:
             if not self.manifest.generation:
-                disk.remove(self.path / _MANIFEST)
+                disk.remove(self.path / MANIFEST)
                 return
             before = dataclasses.replace(
                 self.manifest,
                 generation=refused.generation + 1,
                 next_segment=refused.next_segment,
             )
-            self._write_anew(self.path / _NEXT, before.to_bytes())
-            disk.replace(self.path / _NEXT, self.path / _MANIFEST)
+            data = before.to_bytes() if self._damaged_bytes is None else self._damaged_bytes
+            self._put(MANIFEST, data)
             self.manifest = before
         except OSError as error:
             self.manifest = refused
@@ -487,26 +551,37 @@ class Folder:
                 "to the disk, and open it again."
             ) from error
 
-    def _write_anew(self, path: Path, data: bytes) -> None:
+    def _put(self, name: str, data: bytes) -> None:
+        """Write a file beside its place, and let it have that: at once or not at all."""
+        following = self.path / NEXT
         with contextlib.suppress(FileNotFoundError):
-            disk.remove(path)
-        with disk.create(path) as file:
+            disk.remove(following)
+        with disk.create(following) as file:
             disk.write(file, data)
             disk.sync(file)
+        disk.replace(following, self.path / name)
 
-    def _keep_copy(self, data: bytes) -> None:
+    def _tidy(self, data: bytes) -> None:
+        """Keep a copy of the manifest, which has these bytes, and remove what it does not name."""
+        kept = self._keep_copy(data)
+        self._clean()
+        if not kept:  # there may be room now
+            self._keep_copy(data)
+
+    def _keep_copy(self, data: bytes) -> bool:
         """For repair, should the manifest be damaged: nothing else ever reads it."""
-        copy = self.path / _COPY
-        with contextlib.suppress(OSError, UnreadableFile):
-            if not copy.exists() or _small_file(copy, str(copy)) != data:
-                self._write_anew(copy, data)
+        with contextlib.suppress(OSError):
+            if not (self.path / COPY).exists() or self._bytes_if_readable(COPY) != data:
+                self._put(COPY, data)
+            return True
+        return False
 
     def _clean(self) -> None:
         """Remove segments that the manifest does not name; what cannot be, stays."""
         named = {segment.name for segment in self.manifest.segments}
         with contextlib.suppress(OSError):
-            for folder in sorted((self.path / _SEGMENTS).iterdir()):
-                if folder.name not in named and _is_segment(folder):
+            for folder in numbered(self.path / SEGMENTS):
+                if folder.name not in named and is_segment(folder):
                     _remove_tree(folder)
 
 
@@ -517,45 +592,22 @@ def folder_for(path: Path, *, replace: bool) -> Folder:
     ----------
     path : Path
     replace : bool
-        Whether there may be one already.
+        Whether there may be one already, damaged or not.
 
     Raises
     ------
     WouldOverwrite
-        When something is there.
+        When something is there, and nothing that may be replaced.
     """
-    if is_index(path) and replace:
-        return Folder(path, writing=True)
-    if path.exists() and not _is_left_over(path):
-        raise WouldOverwrite(
-            f"an index must be saved to a folder that is not there yet, or empty; got {path}, "
-            "where there is something. Choose another, or pass replace=True for an index."
-        )
-    if is_index(path):
-        raise WouldOverwrite(
-            f"an index must be saved to a folder that is not there yet; got {path}, where there "
-            "is one. Choose another, or pass replace=True."
-        )
-    return Folder.create(path)
-
-
-def _is_left_over(path: Path) -> bool:
-    """Whether a folder is empty, or has nothing but what a save that was cut off has left."""
-    if not path.is_dir() or not {there.name for there in path.iterdir()} <= _OWN_NAMES:
-        return False
-    segments = path / _SEGMENTS
-    return not segments.exists() or all(_is_segment(there) for there in segments.iterdir())
-
-
-def _is_segment(folder: Path) -> bool:
-    """Whether a folder has the name of a segment, and holds arrays alone."""
-    named = folder.name.isascii() and folder.name.isdecimal() and len(folder.name) >= _NAME_DIGITS
-    return named and all(there.suffix == ".npy" for there in folder.iterdir())
-
-
-def is_index(path: Path) -> bool:
-    """Whether an index is in this folder."""
-    return (path / _MANIFEST).exists()
+    check_free(path, replace=replace)
+    if not is_index(path):
+        return Folder.create(path)
+    try:
+        Folder(path, writing=False)  # without a lock file in a folder that is somebody's
+    except CorruptStore as error:
+        check_replaceable(path, error)
+        return Folder.taken_over(path)
+    return Folder(path, writing=True, instead=_ELSEWHERE)
 
 
 def _make_folders(path: Path) -> None:
@@ -588,47 +640,6 @@ class _refusals:  # noqa: N801  # reads as a statement
                 f"{self._path} could not be written: {error.strerror or error}; it is as it was "
                 "before. Make room or give write access, and do it again."
             ) from error
-
-
-def _opened_plain(path: Path) -> BinaryIO:
-    """A file, if it is a plain one: neither links nor pipes are followed, or waited for."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    file = open(descriptor, "rb")  # noqa: PTH123, SIM115  # a descriptor, which the caller closes
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
-        raise OSError(errno.EINVAL, "it is no plain file")
-    return file
-
-
-def _small_file(path: Path, about: str) -> bytes:
-    """The bytes of a plain file that is not too large."""
-    try:
-        with _opened_plain(path) as file:
-            data = file.read(_MOST_MANIFEST + 1)
-    except OSError as error:
-        raise CorruptStore(about, f"it cannot be opened as a plain file: {error}") from error
-    if len(data) > _MOST_MANIFEST:
-        raise CorruptStore(about, f"it has more than {_MOST_MANIFEST:,} bytes")
-    return data
-
-
-def _open_folder(name: str, above: int | None, about: str) -> int:
-    links = 0 if above is None else os.O_NOFOLLOW
-    try:
-        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | links, dir_fd=above)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise CorruptStore(about, f"it cannot be opened as a folder: {error}") from error
-
-
-def _open_segment(name: str, root: int, about: str) -> int:
-    """The folder of a segment; no link is followed on the way."""
-    segments = _open_folder(_SEGMENTS, root, about)
-    try:
-        return _open_folder(name, segments, about)
-    finally:
-        os.close(segments)
 
 
 def _remove_tree(folder: Path) -> None:

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from lookalike.archive import Archive
 from lookalike.engines.rows import Rows
@@ -17,9 +18,11 @@ from lookalike.members import Members
 from lookalike.native import Measure
 from lookalike.snapshot import Snapshot
 from lookalike.store.digest import digests_of_rows
-from lookalike.store.folder import Folder, Progress
+from lookalike.store.folder import Damage, Folder, Progress
 
-__all__ = ["Verified", "verify"]
+__all__ = ["Findings", "Verified", "faults_of", "findings", "verify"]
+
+Mask = npt.NDArray[np.bool_]
 
 _CHUNK = 1 << 16  # rows that are looked at together
 _CLOSE = 1e-5  # of 1: how well a length fits its vector
@@ -91,24 +94,53 @@ def verify(
         folder = Folder(Path(path), writing=False)
     except CorruptStore as error:
         return Verified(str(path), (f"{error.what}: {error.why}",), 0, 0)
-    problems = [str(damage) for damage in folder.damages(progress)]
+    try:
+        found = findings(folder, progress, threads)
+    except CorruptStore as error:
+        return Verified(str(path), (f"{error.what}: {error.why}",), 0, 0)
     checked = sum(segment.file_bytes for segment in folder.manifest.segments)
-    vectors = 0
-    if not problems:
-        archive = Archive(folder, mapped=True)
+    return Verified(str(path), found.problems, checked, found.vectors)
+
+
+class Findings(NamedTuple):
+    """What is wrong with an index on a disk."""
+
+    damages: tuple[Damage, ...]  # files that are not what was written
+    contradictions: tuple[str, ...]  # of files that are; not looked for where any is damaged
+    vectors: int
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All that is wrong, in words."""
+        return (*map(str, self.damages), *self.contradictions)
+
+
+def findings(folder: Folder, progress: Progress | None, threads: int) -> Findings:
+    """What is wrong with one snapshot of an index, whoever changes it meanwhile.
+
+    Parameters
+    ----------
+    folder : Folder
+    progress, threads
+        As above.
+    """
+    with folder.opened(damaged=True):
+        damages = folder.damages(progress)
+        if damages:
+            return Findings(damages, (), 0)
         try:
-            state = archive.load()
-        except CorruptStore as error:
-            return Verified(str(path), (f"{error.what}: {error.why}",), checked, 0)
-        if state is not None:
-            vectors = len(state.members)
-            problems = [
+            state = Archive(folder, mapped=True).load()
+            if state is None:
+                return Findings((), (), 0)
+            contradictions = (
                 *_wrong_digests(folder),
                 *_wrong_members(state.members),
                 *_wrong_rows(state.rows),
                 *_wrong_plan(state, threads),
-            ]
-    return Verified(str(path), tuple(problems), checked, vectors)
+            )
+        except CorruptStore as error:
+            return Findings((), (f"{error.what}: {error.why}",), 0)
+        return Findings((), contradictions, len(state.members))
 
 
 def _wrong_digests(folder: Folder) -> Iterator[str]:
@@ -143,31 +175,57 @@ def _wrong_members(members: Members) -> Iterator[str]:
 
 def _wrong_rows(rows: Rows) -> Iterator[str]:
     for first in range(0, len(rows), _CHUNK):
-        part = rows.view(first, min(first + _CHUNK, len(rows)))
-        yield from (
-            f"rows from number {first:,}: {what}"
-            for what in (_wrong_floats(part) if part.are_floats else _wrong_bytes(part))
-        )
+        faults = faults_of(rows.view(first, min(first + _CHUNK, len(rows))))
+        yield from (f"rows from number {first:,}: {what}" for what in faults)
 
 
-def _wrong_bytes(rows: Rows) -> Iterator[str]:
-    if rows.array[:, rows.width :].any():
-        yield "padding is not zero"
-    if rows.measure != Measure.differing_bits and int(rows.vectors.max(initial=0)) > rows.limit:
-        yield f"a value is larger than {rows.limit}"
+def faults_of(rows: Rows) -> dict[str, Mask]:
+    """What is wrong with rows, and with which of them.
+
+    Parameters
+    ----------
+    rows : Rows
+        Not too many, as their values are looked at together.
+    """
+    faults = _faults_of_floats(rows) if rows.are_floats else _faults_of_bytes(rows)
+    return {what: mask for what, mask in faults.items() if mask.any()}
 
 
-def _wrong_floats(rows: Rows) -> Iterator[str]:
+def _faults_of_bytes(rows: Rows) -> dict[str, Mask]:
+    faults = {"padding is not zero": _any(rows.array[:, rows.width :])}
+    if rows.measure != Measure.differing_bits:
+        faults[f"a value is larger than {rows.limit}"] = _any(rows.vectors > rows.limit)
+    return faults
+
+
+def _faults_of_floats(rows: Rows) -> dict[str, Mask]:
     values = rows.floats
     angles = rows.measure == Measure.float_angles
-    if values[:, rows.width : values.shape[1] - angles].any():
-        yield "padding is not zero"
-    if not np.isfinite(values).all():
-        yield "a value is not finite"
-    elif angles:
-        lengths = np.sqrt(np.einsum("ij,ij->i", values[:, :-1], values[:, :-1], dtype=np.float64))
-        if (np.abs(lengths * values[:, -1] - 1.0) > _CLOSE).any():
-            yield "a length does not fit its vector"
+    padding = values[:, rows.width : values.shape[1] - angles]
+    finite = ~_any(~np.isfinite(values))
+    faults = {"padding is not zero": _any(padding), "a value is not finite": ~finite}
+    if angles:
+        vectors, lengths = values[:, :-1], values[:, -1]
+        with np.errstate(all="ignore"):  # of what is not finite
+            own = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+            faults["a length does not fit its vector"] = finite & ~(
+                np.abs(own * lengths - 1.0) <= _CLOSE
+            )
+    faults["values are too large to be compared"] = finite & ~_fit(rows, finite)
+    return faults
+
+
+def _any(values: npt.NDArray[Any]) -> Mask:
+    """In which rows anything is not zero."""
+    return np.asarray(values.any(axis=1), np.bool_)
+
+
+def _fit(rows: Rows, finite: Mask) -> Mask:
+    """Which rows the core takes for items."""
+    vectors = np.where(finite[:, None], rows.vectors, np.float32(1.0))
+    if rows.are_items(vectors):
+        return np.ones(len(rows), np.bool_)
+    return np.array([rows.are_items(vectors[at : at + 1]) for at in range(len(rows))])
 
 
 def _wrong_plan(state: Snapshot, threads: int) -> list[str]:
