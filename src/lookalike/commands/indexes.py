@@ -8,18 +8,31 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lookalike import Index, upkeep
 from lookalike.arrays import as_radius
+from lookalike.commands.albums import Home, Null, is_album_at, listed, open_album, search_album
 from lookalike.commands.npy import read_npy, read_rows
-from lookalike.commands.terminal import AsJson, Quiet, Tell, print_json, print_text, progress, say
+from lookalike.commands.terminal import (
+    AsJson,
+    AsLines,
+    Quiet,
+    Tell,
+    print_json,
+    print_text,
+    progress,
+    say,
+)
 from lookalike.errors import CorruptStore, InvalidInput
 from lookalike.results import Neighbors, Ranges
 from lookalike.settings import checked_recall
-from lookalike.store.folder import check_free
+from lookalike.store.folder import check_free, is_index
+
+if TYPE_CHECKING:
+    from lookalike.album.facts import AlbumVerified
 
 __all__ = ["Metric", "Promise", "build", "repair", "search", "verify"]
 
@@ -138,10 +151,13 @@ def _writing(tell: Tell) -> Callable[[int, int], None]:
 
 
 def search(
-    path: IndexPath,
+    path: Annotated[Path, typer.Argument(metavar="WHERE", help="An index, or an album.")],
     queries: Annotated[
-        str,
-        typer.Argument(metavar="Q.npy", help="One vector, or a batch of them; - is stdin."),
+        list[str],
+        typer.Argument(
+            metavar="WHAT...",
+            help="Q.npy for an index, pictures for an album; - is stdin.",
+        ),
     ],
     k: Annotated[
         int | None, typer.Option("-k", min=1, help="How many neighbours; 10 unless given.")
@@ -154,16 +170,26 @@ def search(
         float | None,
         typer.Option(callback=_recall, help="In place of the recall of the index."),
     ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Of an album: compare by this one alone.")
+    ] = None,
+    flips: Annotated[bool, typer.Option("--flips", help="Of an album: mirrored ones too.")] = False,
+    rotations: Annotated[
+        bool, typer.Option("--rotations", help="Of an album: those turned by quarters too.")
+    ] = False,
+    home: Home = None,
+    null: Null = False,
     threads: Threads = 1,
     as_json: AsJson = False,
-    as_lines: Annotated[
-        bool, typer.Option("--jsonl", help="Print one JSON object for each query.")
-    ] = False,
+    as_lines: AsLines = False,
 ) -> None:
-    """Find the nearest vectors of an index for each query in a .npy file.
+    """Find the pictures of an album, or the vectors of an index, that are nearest to some.
 
     \b
     [bold]Examples[/bold]
+      lookalike search photos cat.jpg
+      lookalike search photos cat.jpg -k 3 --flips --rotations
+      find new -name '*.jpg' -print0 | lookalike search photos - -0 --jsonl
       lookalike search my.index queries.npy
       lookalike search my.index queries.npy -k 3 --jsonl
       lookalike search my.index query.npy --radius 120
@@ -174,6 +200,52 @@ def search(
     if as_json and as_lines:
         raise typer.BadParameter("--json and --jsonl must not be given together. Leave one out.")
     wanted = 10 if k is None else k
+    if is_index(path):
+        if encoder or flips or rotations or home is not None:
+            raise typer.BadParameter(
+                "--encoder, --flips, --rotations and --album are for albums; this is an index."
+            )
+        if len(queries) > 1:
+            raise typer.BadParameter("an index is searched with one file of vectors. Join them.")
+    elif is_album_at(path, home) or path.is_dir():
+        if radius is not None or recall is not None:
+            raise typer.BadParameter("--radius and --recall are for indexes; this is an album.")
+        search_album(
+            path,
+            home,
+            listed(queries, null=null),
+            wanted,
+            encoder=encoder,
+            flips=flips,
+            rotations=rotations,
+            threads=threads,
+            as_json=as_json,
+            as_lines=as_lines,
+        )
+        return
+    _search_index(
+        path,
+        queries[0],
+        wanted,
+        radius=radius,
+        recall=recall,
+        threads=threads,
+        as_json=as_json,
+        as_lines=as_lines,
+    )
+
+
+def _search_index(
+    path: Path,
+    queries: str,
+    wanted: int,
+    *,
+    radius: float | None,
+    recall: float | None,
+    threads: int,
+    as_json: bool,
+    as_lines: bool,
+) -> None:
     index = Index.open(path)
     if not len(index):
         raise InvalidInput(
@@ -240,19 +312,30 @@ def _print_results(results: list[Neighbors | Ranges], *, is_batch: bool) -> None
 
 
 def verify(
-    path: IndexPath, threads: Threads = 1, as_json: AsJson = False, quiet: Quiet = False
+    path: Annotated[Path, typer.Argument(metavar="WHERE", help="An index, or an album.")],
+    threads: Threads = 1,
+    home: Home = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Read every byte of an index, and say whether it is what was written.
+    """Read every byte of an index or an album, and say whether it is what was written.
 
     \b
     [bold]Examples[/bold]
+      lookalike verify photos
       lookalike verify my.index
       lookalike verify my.index --quiet || lookalike repair my.index
 
     Nothing is changed. Exit code 5 when something is damaged.
     """  # noqa: D301
+    verified: upkeep.Verified | AlbumVerified
     with progress(quiet=quiet) as tell:
-        verified = upkeep.verify(path, progress=_reading(tell, "comparing"), threads=threads)
+        told = _reading(tell, "comparing")
+        if not is_index(path) and is_album_at(path, home):
+            with open_album(path, home) as album:
+                verified = album.verify(progress=told, threads=threads)
+        else:
+            verified = upkeep.verify(path, progress=told, threads=threads)
     if as_json:
         print_json(verified.to_dict())
     elif not quiet:

@@ -9,11 +9,32 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
-__all__ = ["AsJson", "Quiet", "Tell", "print_json", "print_text", "printable", "progress", "say"]
+__all__ = [
+    "AsJson",
+    "AsLines",
+    "Quiet",
+    "Tell",
+    "print_json",
+    "print_text",
+    "printable",
+    "progress",
+    "say",
+]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+AsLines = Annotated[bool, typer.Option("--jsonl", help="Print one JSON object for each result.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Do the work, and print nothing.")]
 
 Tell = Callable[[str, int, int | None], None]  # what, done, total; None: nobody knows
@@ -22,6 +43,11 @@ Tell = Callable[[str, int, int | None], None]  # what, done, total; None: nobody
 def printable(text: str) -> str:
     """Text of strangers, in which no character controls the terminal."""
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def one_line(text: str) -> str:
+    """Text in which a file name cannot begin another line."""
+    return text.replace("\n", "\\n")
 
 
 def print_text(text: str) -> None:
@@ -39,11 +65,29 @@ def say(message: str) -> None:
     typer.echo(f"lookalike: {printable(message)}", err=True)
 
 
+class _RateColumn(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        """What the column shows."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
+
+
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Tell]:
-    """A bar on standard error when that is a terminal; nothing otherwise."""
+def progress(*, quiet: bool, rate: bool = False) -> Iterator[Tell]:
+    """A bar on standard error when that is a terminal; nothing otherwise.
+
+    With ``rate`` also how many are done, how many a second, and when it will have ended.
+    """
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description:<22}"), BarColumn(), TimeElapsedColumn())
+    columns: tuple[ProgressColumn, ...] = (
+        TextColumn("{task.description:<22}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+    )
+    if rate:
+        columns += (MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn())
     shown = console.is_terminal and not quiet
     with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
         tasks = {}
