@@ -16,7 +16,7 @@ import numpy.typing as npt
 import xxhash
 
 from lookalike import arrays
-from lookalike.album.acting import Applied, Undone, apply, undo
+from lookalike.album.acting import Applied, Undone, apply, recover, undo
 from lookalike.album.asked import Asked, PictureLike
 from lookalike.album.catalog import Catalog, Content, File, content_id, shown
 from lookalike.album.comparison import Comparison, judged
@@ -244,6 +244,7 @@ class Album:
         Cancelled
         """
         with self.changing() as catalog:
+            recover(self.path, catalog)  # what an apply or undo that was killed has left
             rules = self._rules(catalog, include, exclude, hidden, links)
             encoders = {name: encoder_named(name) for name in self.encoders}
             self._forget_other_encoders(catalog, encoders)

@@ -17,6 +17,7 @@ from lookalike.pictures.jobs import Stamp
 __all__ = ["ENDINGS", "HOME", "Found", "Rules", "Visit", "is_below", "walk"]
 
 HOME = b".lookalike"  # the folder of an album's own files
+_OWN = b".lookalike-"  # what an act on a file has beside it until it has ended
 ENDINGS = tuple(
     b"." + ending
     for ending in (
@@ -78,7 +79,7 @@ class Rules:
 
     def has_file(self, path: bytes, name: bytes) -> bool:
         """Whether a file belongs to the album."""
-        if not self.hidden and name.startswith(b"."):
+        if name.startswith(_OWN if self.hidden else b"."):
             return False
         if self.include:
             is_wanted = _matches(path, name, self.include)
