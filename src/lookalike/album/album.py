@@ -490,7 +490,7 @@ class Album:
         level: str = "near",
         *,
         radius: Mapping[str, float] | None = None,
-        keep: str = "largest",
+        keep: str = "original",
         prefer: Sequence[Folder] = (),
         reference: Sequence[Folder] = (),
         across: tuple[Folder, Folder] | None = None,
@@ -507,8 +507,9 @@ class Album:
             for how it was saved. "similar": also what may be made of the other by an edit.
         radius : mapping of str to float, optional
             In place of the level: a distance for each encoder that is asked, by its name.
-        keep : {"largest", "oldest", "sharpest", "preferred"}
-            Which member is suggested to stay.
+        keep : {"original", "largest", "oldest", "sharpest", "preferred"}
+            Which member is suggested to stay. "original": one that has its camera's date, of those
+            with half of the most pixels at the least; then the largest.
         prefer : sequence of paths
             For "preferred": folders, the most preferred first.
         reference : sequence of paths

@@ -30,7 +30,7 @@ def find_duplicates(
     indexes: Mapping[str, Index],
     thresholds: Mapping[str, float],
     *,
-    keep: str = Keep.LARGEST,
+    keep: str = Keep.ORIGINAL,
     prefer: Sequence[bytes] = (),
     reference: Sequence[bytes] = (),
     across: tuple[bytes, bytes] | None = None,
@@ -53,7 +53,7 @@ def find_duplicates(
     thresholds : mapping of str to float
         By the name of the encoder, those that are asked; none for equal bytes alone. Pairs at
         exactly this distance are duplicates.
-    keep : {"largest", "oldest", "sharpest", "preferred"}
+    keep : {"original", "largest", "oldest", "sharpest", "preferred"}
         The rule for the member that is suggested to stay: see :class:`Keep`.
     prefer : sequence of bytes
         With ``Keep.PREFERRED``: folders in the album, the most preferred first.

@@ -24,6 +24,8 @@ class Keep(StrEnum):
     with the shorter path, and the first by path.
     """
 
+    ORIGINAL = "original"
+    """Of those with half of the most pixels at the least: one that has its camera's date."""
     LARGEST = "largest"
     """The most pixels, then the most bytes."""
     OLDEST = "oldest"
@@ -79,7 +81,7 @@ def choose_keeper(
     (Member, str)
         The reason is what tells it from the next one.
     """
-    criteria = [_REFERENCE, *_rule(keep, prefer), *_TIES]
+    criteria = [_REFERENCE, *_rule(members, keep, prefer), *_TIES]
     best, next_best = heapq.nsmallest(
         2, members, key=lambda member: tuple(own.key(member) for own in criteria)
     )
@@ -90,10 +92,20 @@ def choose_keeper(
     return best, why
 
 
-def _rule(keep: Keep, prefer: Sequence[bytes]) -> list[_Criterion]:
+def _rule(members: Sequence[Member], keep: Keep, prefer: Sequence[bytes]) -> list[_Criterion]:
     if keep is Keep.PREFERRED:
         return [_preferred(tuple(prefer))]
+    if keep is Keep.ORIGINAL:
+        return [_large(max(map(_pixels, members)) // 2), _DATED]
     return {Keep.LARGEST: [], Keep.OLDEST: [_TAKEN, _CHANGED], Keep.SHARPEST: [_SHARP]}[keep]
+
+
+def _large(least: int) -> _Criterion:
+    """At the least so many pixels: an edit may add some, as a border does."""
+    return _Criterion(
+        lambda member: _pixels(member) < least,
+        lambda member: f"large: {member.content.width:,} x {member.content.height:,} pixels",
+    )
 
 
 def _preferred(folders: tuple[bytes, ...]) -> _Criterion:
@@ -126,6 +138,10 @@ _REFERENCE = _Criterion(lambda member: not member.is_reference, lambda _: "in a 
 _TAKEN = _Criterion(
     lambda member: member.content.taken or "~",  # after all digits
     lambda member: f"oldest: taken {str(member.content.taken).replace('T', ' ')}",
+)
+_DATED = _Criterion(
+    lambda member: member.content.taken is None,
+    lambda member: f"has its camera's date, {str(member.content.taken).replace('T', ' ')}",
 )
 _CHANGED = _Criterion(
     lambda member: member.mtime_ns,

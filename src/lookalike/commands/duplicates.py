@@ -44,6 +44,7 @@ class Level(enum.StrEnum):
 class Keeping(enum.StrEnum):
     """Which member of a group is suggested to stay."""
 
+    ORIGINAL = "original"
     LARGEST = "largest"
     OLDEST = "oldest"
     SHARPEST = "sharpest"
@@ -57,7 +58,7 @@ def duplicates(
         list[str] | None,
         typer.Option(metavar="ENCODER=R", help="In place of a level; may be repeated."),
     ] = None,
-    keep: Annotated[Keeping, typer.Option(help="Which one stays.")] = Keeping.LARGEST,
+    keep: Annotated[Keeping, typer.Option(help="Which one stays.")] = Keeping.ORIGINAL,
     prefer: Annotated[
         list[Path] | None, typer.Option(metavar="DIR", help="With --keep preferred: folders.")
     ] = None,

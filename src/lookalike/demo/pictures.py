@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ _PHOTOGRAPHS = (
     ("sklearn", "datasets/images/flower.jpg", "lab"),
     ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "plots"),
 )
+_EXIF, _TAKEN = 0x8769, 0x9003  # tags
 _PARTS = 3  # of a photograph, across and down, that are pictures of their own
 _EDITED = {  # folder, edit: made of each photograph
     "phone": "half the size",
@@ -74,7 +76,7 @@ def write_pictures(folder: str | os.PathLike[str]) -> int:
         )
     written = 0
     for name, picture in _photographs():
-        data, _ = edited(picture, "JPEG quality 85")
+        data = _from_a_camera(picture, written)
         files = {f"camera/{name}.jpg": data, f"backup/{name}.jpg": data}
         for own, edit in _EDITED.items():
             files[f"{own}/{name}.jpg"], _ = edited(picture, edit)
@@ -88,6 +90,15 @@ def write_pictures(folder: str | os.PathLike[str]) -> int:
             path.write_bytes(content)
         written += len(files)
     return written
+
+
+def _from_a_camera(picture: Image.Image, hour: int) -> bytes:
+    """With the date that a camera writes, and that most edits lose."""
+    exif = Image.Exif()
+    exif.get_ifd(_EXIF)[_TAKEN] = f"2019:05:17 {hour % 24:02}:30:00"
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=85, exif=exif)
+    return buffer.getvalue()
 
 
 def _parts(picture: Image.Image) -> Iterator[Image.Image]:

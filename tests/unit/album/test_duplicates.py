@@ -192,13 +192,24 @@ def test_large_groups_are_sampled_and_every_member_is_still_linked_to_the_keeper
 def test_the_largest_stays_by_pixels_then_by_bytes(album: Planted) -> None:
     album.add("small.jpg", content("a", 9000, width=10, height=10), pdq=range(0))
     album.add("large.jpg", content("b", 100, width=4000, height=3000), pdq=range(1))
-    (group,) = album.groups()
+    (group,) = album.groups(keep="largest")
     assert group.keeper.path == b"large.jpg"
     assert group.why == "largest: 4,000 x 3,000 pixels"
     album.add("larger.jpg", content("c", 123456, width=3000, height=4000), pdq=range(2))
-    (group,) = album.groups()
+    (group,) = album.groups(keep="largest")
     assert group.keeper.path == b"larger.jpg"
     assert group.why == "most bytes: 123,456"
+
+
+def test_the_original_is_large_and_has_its_cameras_date(album: Planted) -> None:
+    album.add("framed.jpg", content("a", 9000, width=4200, height=3200), pdq=range(0))
+    dated = {"taken": "2019-05-17T10:30:00"}
+    album.add("camera.jpg", content("b", 800, width=4000, height=3000, **dated), pdq=range(1))
+    album.add("small.jpg", content("c", 90, width=400, height=300, **dated), pdq=range(2))
+    (group,) = album.groups()
+    assert group.keeper.path == b"camera.jpg"
+    assert group.why == "has its camera's date, 2019-05-17 10:30:00"
+    assert album.groups(keep="largest")[0].keeper.path == b"framed.jpg"
 
 
 def test_the_oldest_is_the_one_that_was_taken_first_then_that_changed_first(
@@ -270,7 +281,7 @@ def test_files_of_a_reference_folder_stay_and_never_go(album: Planted) -> None:
     album.add("ref/deep/c.jpg", C, pdq=range(2))
     (group,) = album.groups(reference=[b"ref/"])
     assert group.keeper.path == b"ref/deep/c.jpg"
-    assert group.why == "in a reference folder; largest: 400 x 300 pixels"
+    assert group.why == "in a reference folder; large: 400 x 300 pixels"
     assert going(group) == ["b.jpg"]
     assert [member.is_reference for member in group.members] == [False, True, True]
 
