@@ -157,9 +157,9 @@ def print_large(folder: Path, count: int, rounds: int, workers: int) -> None:
     if "imagededup" not in own:
         print("\nimagededup is not installed here, or does not install.")
     print(
-        f"\nPDQ of the shrunk picture differs from that of all 12 megapixels in {max(bits)} bits of "
-        f"256 at the most, {np.mean(bits):.1f} on average. Memory of the process and its workers "
-        f"together: {memory / 1e6:,.0f} MB at the peak, counted as if all had their peaks at once.\n"
+        f"\nPDQ of the shrunk picture differs from that of the whole one in {max(bits)} of 256 bits\n"
+        f"at the most, {np.mean(bits):.1f} on average. Memory of the process and its workers "
+        f"together:\n{memory / 1e6:,.0f} MB at the peak, counted as if all had theirs at once.\n"
     )
 
 
