@@ -157,8 +157,8 @@ def print_large(folder: Path, count: int, rounds: int, workers: int) -> None:
     if "imagededup" not in own:
         print("\nimagededup is not installed here, or does not install.")
     print(
-        f"\nPDQ of the shrunk picture differs from that of the whole one in {max(bits)} of 256 bits\n"
-        f"at the most, {np.mean(bits):.1f} on average. Memory of the process and its workers "
+        f"\nPDQ of the shrunk picture differs from that of the whole one in {max(bits)} of 256\n"
+        f"bits at the most, {np.mean(bits):.1f} on average. Memory of the process and its workers "
         f"together:\n{memory / 1e6:,.0f} MB at the peak, counted as if all had theirs at once.\n"
     )
 

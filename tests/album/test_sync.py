@@ -267,6 +267,27 @@ def test_a_damaged_index_is_filled_again_after_repair(photos: Path) -> None:
     assert answers(album) == fresh_answers(photos)
 
 
+@pytest.mark.parametrize("beyond", [False, True])
+def test_a_damaged_album_is_repaired_and_filled_by_sync(beyond: bool, photos: Path) -> None:
+    album = synced(photos)
+    folder = album.folder_of("pdq")
+    rows = next(folder.rglob("rows.npy"))
+    data = bytearray(rows.read_bytes())
+    data[-40] ^= 1
+    rows.unlink()
+    rows.write_bytes(data)
+    if beyond:
+        for manifest in folder.glob("manifest*"):
+            manifest.write_bytes(b"{}")
+    assert album.verify().problems
+    mended = album.repair()
+    assert mended.lacking == 5
+    assert str(mended).endswith("5 pictures are to be encoded again: run sync")
+    assert album.sync(workers=1).encoded == 5
+    assert album.verify().problems == ()
+    assert answers(album) == fresh_answers(photos)
+
+
 def test_cancelling_keeps_what_was_committed(photos: Path) -> None:
     album = album_of(photos)
     with pytest.raises(Cancelled):

@@ -30,7 +30,14 @@ from lookalike.album.decisions import (
 )
 from lookalike.album.deeds import Act, journal
 from lookalike.album.duplicates import DuplicateGroup, find_duplicates
-from lookalike.album.facts import AlbumFacts, AlbumVerified, facts_of, verified
+from lookalike.album.facts import (
+    AlbumFacts,
+    AlbumRepaired,
+    AlbumVerified,
+    facts_of,
+    repaired,
+    verified,
+)
 from lookalike.album.matches import Matches, Orientation, Query, find, orientations
 from lookalike.album.plan import Plan
 from lookalike.album.sync import Progress, Synced, sync
@@ -133,9 +140,8 @@ class Album:
         """What pictures are compared by."""
         if self._wanted is not None:
             return self._wanted
-        if self.is_synced:
-            return tuple(map(str, self.catalog.fact("encoders", {})))
-        return default_encoders()
+        known = self.catalog.fact("encoders", {}) if self.is_synced else {}
+        return tuple(map(str, known)) or default_encoders()  # the first sync has none there yet
 
     def encoder(self, name: str) -> Encoder:
         """An encoder of this album, by its name."""
@@ -707,6 +713,27 @@ class Album:
             Its ``problems`` are empty when all is well. Pictures are not looked at: sync does.
         """
         return verified(self, progress, threads)
+
+    def repair(
+        self, *, progress: Callable[[int, int], object] | None = None, threads: int = 1
+    ) -> AlbumRepaired:
+        """Mend damaged indexes. The next sync encodes what was lost: pictures have it all.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            As for :meth:`verify`.
+        threads : int
+
+        Raises
+        ------
+        CorruptStore
+            When the catalogue is damaged. Move it away and sync, which makes another; decisions,
+            thresholds and the journal are lost then.
+        """
+        with self.changing():
+            self._indexes.clear()
+            return repaired(self, progress, threads)
 
     def folder_of(self, encoder: str) -> Path:
         """Where the index of an encoder is, whose name may be any text."""

@@ -1,7 +1,8 @@
-"""What an album says of itself: what is in it, and whether it is as it was written."""
+"""What an album says of itself: what is in it, whether it is as it was written; mending it."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,12 @@ import numpy as np
 
 from lookalike import upkeep
 from lookalike.errors import CorruptStore, UnreadableFile
+from lookalike.index import Index
 
 if TYPE_CHECKING:
     from lookalike.album.album import Album
 
-__all__ = ["AlbumFacts", "AlbumVerified", "facts_of", "verified"]
+__all__ = ["AlbumFacts", "AlbumRepaired", "AlbumVerified", "facts_of", "repaired", "verified"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +146,50 @@ def verified(
         if lacking:
             problems.append(f"index of {name}: {lacking:,} pictures are missing; sync adds them")
     return AlbumVerified(str(album.path), album.catalog.count()["files"], vectors, tuple(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumRepaired:
+    """What was mended in the indexes of an album.
+
+    Attributes
+    ----------
+    path : str
+    indexes : mapping of str to str
+        By encoder: what was done, in words.
+    lacking : int
+        Pictures whose vectors are missing now; the next sync encodes them again.
+    """
+
+    path: str
+    indexes: dict[str, str]
+    lacking: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As ``lookalike repair --json`` prints it."""
+        return {"kind": "album"} | asdict(self)
+
+    def __str__(self) -> str:
+        lines = [f"album {self.path}"]
+        lines += [f"  {name}: {text}" for name, text in self.indexes.items()]
+        if self.lacking:
+            lines.append(f"  {self.lacking:,} pictures are to be encoded again: run sync")
+        return "\n".join(lines)
+
+
+def repaired(
+    album: Album, progress: Callable[[int, int], object] | None, threads: int
+) -> AlbumRepaired:
+    """Mend the indexes of an album. What cannot be mended is made anew by the next sync."""
+    told, lacking = {}, 0
+    for name in album.encoders:
+        folder = album.folder_of(name)
+        wanted = album.catalog.ids_with(name)
+        try:
+            told[name] = str(upkeep.repair(folder, progress=progress, threads=threads))
+            lacking += len(np.setdiff1d(wanted, Index.open(folder).ids))
+        except (CorruptStore, FileNotFoundError) as error:
+            shutil.rmtree(folder, ignore_errors=True)  # nothing is in it but what pictures give
+            told[name] = f"was beyond repair, and is made anew by the next sync: {error}"
+            lacking += len(wanted)
+    return AlbumRepaired(str(album.path), told, lacking)
