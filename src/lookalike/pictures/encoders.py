@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.errors import InvalidInput, MissingExtra
+from lookalike.pictures.pillow import pillow
 
 __all__ = [
     "GROUP",
@@ -36,6 +37,8 @@ _PDQ_QUALITY = 50  # of 100, from which its authors trust a hash
 _FLAT = 2.0  # standard deviation of grey values below which a thumbnail shows nothing
 _SIDE = 32  # of the thumbnails
 _HASH_SIDE = 8
+_PDQ_SIDE = 320  # its means are over 3 x 3 then: of even widths, they are off by half a pixel
+_FEATURE = "encoding pictures"
 
 
 class Encoded(NamedTuple):
@@ -114,7 +117,7 @@ class Thumbnail:
         usable = np.zeros(len(pictures), np.bool_)
         for number, pixels in enumerate(pictures):
             image = _image(pixels).convert("L")
-            small = np.asarray(image.resize((_SIDE, _SIDE), _pil().Resampling.BOX))
+            small = np.asarray(image.resize((_SIDE, _SIDE), pillow(_FEATURE).Resampling.BOX))
             usable[number] = small.std() >= _FLAT
             if usable[number]:
                 vectors[number] = small.ravel()
@@ -127,7 +130,8 @@ class PDQ:
     Notes
     -----
     Facebook, "The TMK+PDQF video-hashing algorithm and the PDQ image-hashing algorithm", 2019.
-    Hashes whose quality is below 50 of 100 are of no use, by the advice of its authors.
+    Hashes whose quality is below 50 of 100 are of no use, by the advice of its authors. The picture
+    is scaled to 320 x 320 before: what it is then hardly depends on the size that it came in.
     """
 
     name = "pdq"
@@ -147,7 +151,9 @@ class PDQ:
         vectors = np.zeros((len(pictures), self.dimension // 8), np.uint8)
         usable = np.zeros(len(pictures), np.bool_)
         for number, pixels in enumerate(pictures):
-            bits, quality = pdqhash.compute(np.ascontiguousarray(pixels))
+            size = (_PDQ_SIDE, _PDQ_SIDE)
+            image = _image(pixels).resize(size, pillow(_FEATURE).Resampling.BILINEAR)
+            bits, quality = pdqhash.compute(np.asarray(image))
             usable[number] = quality >= _PDQ_QUALITY
             if usable[number]:
                 vectors[number] = np.packbits(np.asarray(bits, np.bool_))
@@ -180,7 +186,7 @@ class PHash:
         usable = np.zeros(len(pictures), np.bool_)
         for number, pixels in enumerate(pictures):
             image = _image(pixels).convert("L")
-            small = np.asarray(image.resize((_SIDE, _SIDE), _pil().Resampling.BOX))
+            small = np.asarray(image.resize((_SIDE, _SIDE), pillow(_FEATURE).Resampling.BOX))
             usable[number] = small.std() >= _FLAT
             if usable[number]:
                 vectors[number] = np.packbits(imagehash.phash(image, _HASH_SIDE).hash)
@@ -222,11 +228,12 @@ def encoder_named(spec: str) -> Encoder:
         from lookalike.pictures.onnx import OnnxEncoder  # noqa: PLC0415  # optional
 
         return OnnxEncoder.of(rest)
-    for point in entry_points(group=GROUP, name=name):
-        make = point.load()
+    own = (*_OWN, "embedding", "onnx")  # which others cannot replace
+    plugged = {each.name: each for each in entry_points(group=GROUP) if each.name not in own}
+    if name in plugged:
+        make = plugged[name].load()
         return cast("Encoder", make(rest) if rest else make())
-    plugged = sorted(point.name for point in entry_points(group=GROUP))
-    known = ", ".join([*_OWN, "embedding", "onnx:MODEL.onnx", *plugged])
+    known = ", ".join([*_OWN, "embedding", "onnx:MODEL.onnx", *sorted(plugged)])
     raise InvalidInput(
         f"an encoder must be one of {known}; got {spec!r}. Install its package, or check the name."
     )
@@ -250,13 +257,5 @@ def identity(encoder: Encoder) -> dict[str, Any]:
     }
 
 
-def _pil() -> Any:
-    try:
-        from PIL import Image  # noqa: PLC0415  # optional
-    except ImportError as error:
-        raise MissingExtra("encoding pictures", "Pillow", "pictures") from error
-    return Image
-
-
 def _image(pixels: Pixels) -> Any:
-    return _pil().fromarray(np.ascontiguousarray(pixels))
+    return pillow(_FEATURE).fromarray(np.ascontiguousarray(pixels))

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import os
-import threading
-import warnings
+import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,31 +21,24 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike import arrays
-from lookalike.errors import InvalidInput, LookalikeError, MissingExtra, UnreadableImage
+from lookalike.errors import InvalidInput, LookalikeError, UnreadableImage
+from lookalike.pictures.colours import shrunk
+from lookalike.pictures.exif import exif_of, swaps, taken, turn_of
+from lookalike.pictures.pillow import known_formats, pillow, quiet
 
 if TYPE_CHECKING:
-    from PIL.Image import Image, Transpose
+    from PIL.Image import Image
 
 __all__ = ["LIMITS", "Limits", "Picture", "Pixels", "read_picture", "readable_formats"]
 
 Pixels = npt.NDArray[np.uint8]
 
-_FORMATS = {
-    "JPEG": "jpeg",
-    "MPO": "jpeg",  # two JPEGs of a camera: the first one, opened as JPEG
-    "PNG": "png",
-    "WEBP": "webp",
-    "GIF": "gif",
-    "BMP": "bmp",
-    "DIB": "bmp",
-    "TIFF": "tiff",
-    "PPM": "ppm",
-}
-_HEIF = {"HEIF": "heif", "AVIF": "avif"}  # with the extra "heif"
 _COUNTED = ("PNG", "WEBP", "HEIF", "AVIF")  # whose headers say how many frames there are
 _LONG_SIDE = 480  # pixels that the longer side keeps at the least, if it has them
 _MOST_NAMED = 200  # characters of a decoder's complaint
-_ORIENTATION, _EXIF, _TAKEN = 0x0112, 0x8769, 0x9003  # tags of EXIF
+_SUBFILE, _RAW_VERSION = 254, 50706  # tags of TIFF
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
+_PLAIN_MODES = ("1", "L", "RGB", "RGBA")
 _LAPLACIAN_SIDE = 3
 
 
@@ -80,7 +71,7 @@ class Picture:
     Attributes
     ----------
     pixels : ndarray of uint8, shape (h, w, 3)
-        RGB, upright. The longer side has 480 to 959 pixels, if the picture has as many.
+        RGB, upright. The longer side has 480 to 960 pixels, if the picture has as many.
     width, height : int
         Of the whole picture, upright.
     format : str
@@ -132,61 +123,53 @@ def read_picture(
     its size where that is enough.
     """
     if isinstance(source, bytes):
-        return _read(source, "a picture", limits)
+        return _read(source, "the bytes", limits)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         return _read(_bytes_of(path, limits), str(path), limits)
     pixels = _checked_pixels(source)
-    with _told("a picture"):
-        image = _pil().fromarray(pixels)
-        return _picture(_flattened(image), image.size, "pixels", None, _factor(image.size))
+    height, width = pixels.shape[:2]
+    image = shrunk(pillow().fromarray(pixels), _factor((width, height)), "pixels")
+    return Picture(_pixels(image), width, height, "pixels", None, _sharpness(image))
 
 
 def readable_formats() -> tuple[str, ...]:
     """The formats that can be read here: those of HEIF only where their package is installed."""
-    return tuple(dict.fromkeys(_known_formats().values()))
-
-
-def _pil() -> Any:
-    try:
-        from PIL import Image  # noqa: PLC0415  # optional
-    except ImportError as error:
-        raise MissingExtra("reading pictures", "Pillow", "pictures") from error
-    return Image
-
-
-def _known_formats() -> dict[str, str]:
-    _pil()
-    with contextlib.suppress(ImportError):
-        import pillow_heif  # noqa: PLC0415  # optional
-
-        pillow_heif.register_heif_opener()
-        pillow_heif.options.DISABLE_SECURITY_LIMITS = False
-    from PIL import Image, features  # noqa: PLC0415
-
-    known = dict(_FORMATS)
-    if "HEIF" in Image.OPEN:
-        known["HEIF"] = _HEIF["HEIF"]
-    if features.check("avif"):
-        known["AVIF"] = _HEIF["AVIF"]
-    return known
+    return tuple(known_formats().values())
 
 
 def _bytes_of(path: Path, limits: Limits) -> bytes:
+    """Of a plain file: others may never end, or never begin."""
     try:
-        size = path.stat().st_size
-        if size > limits.file_bytes:
-            raise UnreadableImage(
-                str(path), f"it has {size:,} bytes, and at most {limits.file_bytes:,} are read"
-            )
-        return path.read_bytes()
-    except OSError as error:
-        if isinstance(error, LookalikeError):
-            raise
-        raise UnreadableImage(str(path), f"it cannot be read: {error.strerror or error}") from error
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableImage(str(path), "it is not a plain file")
+        _check_bytes(status.st_size, str(path), limits)
+        with path.open("rb") as file:
+            return file.read(status.st_size + 1)
+    except LookalikeError:
+        raise
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UnreadableImage(str(path), f"it cannot be read: {why}") from error
+
+
+def _check_bytes(size: int, what: str, limits: Limits) -> None:
+    if size > limits.file_bytes:
+        raise UnreadableImage(
+            what, f"it has {size:,} bytes, and at most {limits.file_bytes:,} are read"
+        )
+    if not size:
+        raise UnreadableImage(what, "it has no bytes")
 
 
 def _checked_pixels(source: npt.ArrayLike) -> Pixels:
+    mode = getattr(source, "mode", "RGB")
+    if mode not in _PLAIN_MODES:
+        raise InvalidInput(
+            f"a picture of Pillow must be of mode {', '.join(_PLAIN_MODES)}; got {mode!r}, whose "
+            'numbers are no grey values or colours. Pass picture.convert("RGB").'
+        )
     array = arrays.as_array(source, "picture")
     is_shaped = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
     if not is_shaped or 0 in array.shape:
@@ -198,26 +181,10 @@ def _checked_pixels(source: npt.ArrayLike) -> Pixels:
         return array.astype(np.uint8) * np.uint8(255)
     if not arrays.are_whole_bytes(array, 255):
         raise InvalidInput(
-            f"pixels must be whole numbers from 0 to 255; got dtype {array.dtype}. Scale them, and "
-            "convert them to uint8."
+            f"pixels must be whole numbers from 0 to 255; got dtype {array.dtype}, with values "
+            f"from {array.min()} to {array.max()}. Scale them, and convert them to uint8."
         )
     return np.ascontiguousarray(array, np.uint8)
-
-
-_OPENING = threading.Lock()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Let Pillow neither warn nor apply limits of its own, which are those of the process."""
-    pil = _pil()
-    with _OPENING, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        most, pil.MAX_IMAGE_PIXELS = pil.MAX_IMAGE_PIXELS, None  # ours are checked instead
-        try:
-            yield
-        finally:
-            pil.MAX_IMAGE_PIXELS = most
 
 
 @contextlib.contextmanager
@@ -239,47 +206,46 @@ def _said(error: BaseException) -> str:
 
 
 def _read(data: bytes, what: str, limits: Limits) -> Picture:
-    if len(data) > limits.file_bytes:
-        raise UnreadableImage(
-            what, f"it has {len(data):,} bytes, and at most {limits.file_bytes:,} are read"
-        )
-    if not data:
-        raise UnreadableImage(what, "it has no bytes")
-    with _told(what):
-        known = _known_formats()
-        image = _opened(data, what, known)
-        with image:
-            _check_limits(image, what, limits)
-            size, format_name = image.size, image.format
-            factor = _factor(size)
-            done = _draft(image, factor)
-            image.load()
-            exif = _exif_of(image)
-            turn = _turn_of(exif)
-            if _swaps(turn):
-                size = size[::-1]
-            flat = _flattened(image)
-            if turn is not None:
-                flat = flat.transpose(turn)
-            return _picture(flat, size, known[str(format_name)], _taken(exif), factor // done)
+    _check_bytes(len(data), what, limits)
+    with _told(what), quiet(limits.pixels), _opened(data, what, limits) as image:
+        _check_limits(image, what, limits)
+        _check_tiles(image, what, limits)
+        _check_whole(image, data, what)
+        drafted, done = image.size, _draft(image)
+        image.load()
+        size = image.size if done == 1 else drafted  # what decoding a HEIF has shown
+        exif = exif_of(image)
+        turn = turn_of(exif)
+        upright = image if turn is None else image.transpose(turn)
+        kind = known_formats().get(str(image.format), "jpeg")  # MPO: two JPEGs, opened as JPEG
+        small = shrunk(upright, _factor(size) // done, kind)
+        width, height = size[::-1] if swaps(turn) else size
+        return Picture(_pixels(small), width, height, kind, taken(exif), _sharpness(small))
 
 
-def _opened(data: bytes, what: str, known: dict[str, str]) -> Image:
-    pil = _pil()
-    formats = tuple(name for name in known if name != "MPO")
+def _opened(data: bytes, what: str, limits: Limits) -> Image:
+    pil = pillow()
+    known = known_formats()
     try:
-        with _quiet():
-            return cast("Image", pil.open(io.BytesIO(data), formats=formats))
+        return cast("Image", pil.open(io.BytesIO(data), formats=tuple(known)))
     except pil.UnidentifiedImageError as error:
-        names = ", ".join(dict.fromkeys(known.values()))
-        hint = "" if _has_heif(known) else "; for HEIC install lookalike[heif]"
+        is_heif = data[4:8] == b"ftyp" and "HEIF" not in known
+        hint = "; for HEIC: pip install 'lookalike[heif]'" if is_heif else ""
         raise UnreadableImage(
-            what, f"its bytes are of none of the formats that are read: {names}{hint}"
+            what,
+            f"its bytes are of none of the formats that are read, {', '.join(known.values())}"
+            f"{hint}",
         ) from error
+    except pil.DecompressionBombError as error:
+        count = re.search(r"\d+", str(error))
+        pixels = f"{int(count[0]):,}" if count else "too many"
+        raise _too_many_pixels(pixels, what, limits) from error
 
 
-def _has_heif(known: dict[str, str]) -> bool:
-    return "HEIF" in known
+def _too_many_pixels(pixels: str, what: str, limits: Limits) -> UnreadableImage:
+    return UnreadableImage(
+        what, f"it has {pixels} pixels, and at most {limits.pixels:,} are decoded"
+    )
 
 
 def _check_limits(image: Image, what: str, limits: Limits) -> None:
@@ -288,11 +254,7 @@ def _check_limits(image: Image, what: str, limits: Limits) -> None:
     if width < 1 or height < 1:
         raise UnreadableImage(what, f"it has {width} x {height} pixels")
     if width * height > limits.pixels:
-        raise UnreadableImage(
-            what,
-            f"it has {width:,} x {height:,} = {width * height:,} pixels, and at most "
-            f"{limits.pixels:,} are decoded",
-        )
+        raise _too_many_pixels(f"{width:,} x {height:,} = {width * height:,}", what, limits)
     frames = getattr(image, "n_frames", 1) if image.format in _COUNTED else 1
     if frames > limits.frames:
         raise UnreadableImage(
@@ -300,92 +262,50 @@ def _check_limits(image: Image, what: str, limits: Limits) -> None:
         )
 
 
+def _check_tiles(image: Any, what: str, limits: Limits) -> None:
+    """A tile of TIFF may be larger than the picture, and is decoded as a whole."""
+    if image.format != "TIFF":
+        return
+    width, height = (image.tag_v2.get(tag, 1) for tag in (_TILE_WIDTH, _TILE_LENGTH))
+    if not (isinstance(width, int) and isinstance(height, int)):
+        raise UnreadableImage(what, f"its tiles have {width!r} x {height!r} pixels")
+    if width * height > limits.pixels:
+        size = f"{width:,} x {height:,} = {width * height:,}"
+        raise _too_many_pixels(f"tiles of {size}", what, limits)
+
+
+def _check_whole(image: Any, data: bytes, what: str) -> None:
+    """Refuse raw files of cameras, most of which are TIFF.
+
+    What can be read of them is a preview: taken for the picture, it would seem the worse copy.
+    """
+    if image.format != "TIFF":
+        return
+    subfile = image.tag_v2.get(_SUBFILE, 0)
+    is_reduced = isinstance(subfile, int) and subfile & 1
+    if is_reduced or _RAW_VERSION in image.tag_v2 or data[8:10] == b"CR":
+        raise UnreadableImage(
+            what, "it is a camera's raw file, of which only a preview could be shown"
+        )
+
+
 def _factor(size: tuple[int, int]) -> int:
     """By what a picture is shrunk: a power of two, so that pixels are means of whole squares."""
-    return 1 << max(0, math.floor(math.log2(max(size) / _LONG_SIDE)) if max(size) else 0)
+    return 1 << max(0, (max(size) // _LONG_SIDE).bit_length() - 1)
 
 
-def _draft(image: Image, factor: int) -> int:
+def _draft(image: Image) -> int:
     """Let a JPEG be decoded at a part of its size; by what it is shrunk then."""
+    width, height = image.size
+    factor = _factor(image.size)
     if image.format not in ("JPEG", "MPO") or factor == 1:
         return 1
-    width, height = image.size
     image.draft(image.mode, (max(1, width // factor), max(1, height // factor)))
     return max(1, round(max(width, height) / max(image.size)))
 
 
-def _exif_of(image: Image) -> Any:
-    """EXIF, after decoding: some formats have it at their end. A broken one is none."""
-    with contextlib.suppress(Exception), _quiet():
-        return image.getexif()
-    return {}
-
-
-def _turn_of(exif: Any) -> Transpose | None:
-    """What turns a picture upright; None when it is, or nothing sensible is said."""
-    transpose = _pil().Transpose
-    turns = {
-        2: transpose.FLIP_LEFT_RIGHT,
-        3: transpose.ROTATE_180,
-        4: transpose.FLIP_TOP_BOTTOM,
-        5: transpose.TRANSPOSE,
-        6: transpose.ROTATE_270,
-        7: transpose.TRANSVERSE,
-        8: transpose.ROTATE_90,
-    }
-    with contextlib.suppress(Exception):
-        return turns.get(int(exif.get(_ORIENTATION, 1)))
-    return None
-
-
-def _swaps(turn: Transpose | None) -> bool:
-    """Whether it exchanges width and height."""
-    transpose = _pil().Transpose
-    upright = (transpose.FLIP_LEFT_RIGHT, transpose.FLIP_TOP_BOTTOM, transpose.ROTATE_180)
-    return turn is not None and turn not in upright
-
-
-def _taken(exif: Any) -> str | None:
-    with contextlib.suppress(Exception):
-        text = str(exif.get_ifd(_EXIF)[_TAKEN]).strip("\0 ")
-        return datetime.strptime(text, "%Y:%m:%d %H:%M:%S").isoformat()
-    return None
-
-
-def _flattened(image: Image) -> Image:
-    """As RGB, transparent parts on white."""
-    pil = _pil()
-    if image.mode.startswith("I;16"):
-        return cast(
-            "Image", pil.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-        )
-    if image.mode in ("I", "F"):
-        return cast("Image", pil.fromarray(_scaled(image)).convert("RGB"))
-    if image.has_transparency_data or image.mode in ("La", "RGBa"):
-        shown = image.convert("RGBA")
-        white = pil.new("RGBA", shown.size, (255, 255, 255, 255))
-        return cast("Image", pil.alpha_composite(white, shown).convert("RGB"))
-    return image.convert("RGB")
-
-
-def _scaled(image: Image) -> Pixels:
-    """Numbers of 32 bits as grey values: 16 bits of them where that is all, else their range."""
-    values = np.nan_to_num(np.asarray(image, np.float64), posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    if image.format in ("PPM", "PNG"):
-        low, high = 0.0, 65535.0
-    if not high > low:
-        return np.zeros(values.shape, np.uint8)
-    return np.clip(np.rint((values - low) * (255.0 / (high - low))), 0, 255).astype(np.uint8)
-
-
-def _picture(
-    image: Image, size: tuple[int, int], kind: str, taken: str | None, factor: int
-) -> Picture:
-    if factor > 1:
-        image = image.reduce(min(factor, *(max(1, side) for side in image.size)))
-    pixels = np.ascontiguousarray(image, np.uint8)
-    return Picture(pixels, size[0], size[1], kind, taken, _sharpness(image))
+def _pixels(image: Image) -> Pixels:
+    return np.ascontiguousarray(image, np.uint8)
 
 
 def _sharpness(image: Image) -> float:
