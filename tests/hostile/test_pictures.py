@@ -143,8 +143,8 @@ EVERY_BOMB: dict[str, tuple[Callable[[], bytes], str]] = {
         "too large",
     ),
     "many zTXt": (
-        lambda: png(1, 1, *[chunk(b"zTXt", b"x\0\0" + many_times(1 << 19))] * 300, SMALL_ROWS),
-        "too much memory",
+        lambda: png(1, 1, *[chunk(b"zTXt", b"x\0\0" + many_times(1 << 20))] * 300, SMALL_ROWS),
+        "Too much memory",
     ),
 }  # fmt: skip
 HARMLESS: dict[str, Callable[[], bytes]] = {
