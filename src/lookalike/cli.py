@@ -12,9 +12,11 @@ from typing import Annotated, TextIO
 import typer
 
 from lookalike import __version__
+from lookalike.commands.acting import apply, undo
 from lookalike.commands.albums import explain, sync
+from lookalike.commands.deciding import calibrate, decide
 from lookalike.commands.demos import demo, lab
-from lookalike.commands.duplicates import apply, decide, duplicates, undo
+from lookalike.commands.duplicates import duplicates
 from lookalike.commands.facts import info
 from lookalike.commands.indexes import build, repair, search, verify
 from lookalike.commands.terminal import say
@@ -28,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_ALBUMS = (sync, search, duplicates, explain, decide, apply, undo)
+_ALBUMS = (sync, search, duplicates, explain, decide, calibrate, apply, undo)
 for _command in (demo, *_ALBUMS, build, info, verify, repair, lab):
     app.command()(_command)
 
@@ -62,8 +64,9 @@ def _lookalike(
       lookalike verify my.index              read every byte: is it as written?
       lookalike lab my-lab                   the course session, in a new folder
 
-    Exit codes: 0 fine, 1 failure, 2 usage, 3 duplicates found (with --fail-if-found),
-    4 some files could not be read, 5 index corrupt, 130 interrupted.
+    Exit codes: 0 fine, 1 failure, 2 usage, 3 duplicates found (with
+    --fail-if-found), 4 some files could not be read, 5 index corrupt,
+    130 interrupted.
     """  # noqa: D301
 
 

@@ -13,9 +13,13 @@ from pathlib import Path
 
 from lookalike.errors import WouldOverwrite
 
-__all__ = ["check_free", "figure", "page", "prose", "section", "table", "write_page"]
+__all__ = ["check_free", "figure", "page", "prose", "put", "section", "table", "write_page"]
 
 _MARK = '<meta name="generator" content="lookalike">'
+_POLICY = (  # whatever text of strangers might become, nothing is loaded and no script runs
+    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
+    "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
+)
 _STYLE = """
 :root { color-scheme: light dark; --ground: #fdfdfb; --panel: #f4f5f7; --ink: #1f2430;
   --muted: #5f6778; --faint: #dde1e9; --accent: #2563c9; --series-0: #2563c9;
@@ -102,7 +106,7 @@ def section(heading: str, *parts: str) -> str:
     return "\n".join([f"<section>\n<h2>{escape(heading)}</h2>", *parts, "</section>"])
 
 
-def page(title: str, subtitle: str, *parts: str) -> str:
+def page(title: str, subtitle: str, *parts: str, style: str = "") -> str:
     """Return the whole page.
 
     Parameters
@@ -110,12 +114,15 @@ def page(title: str, subtitle: str, *parts: str) -> str:
     title, subtitle : str
     *parts : str
         Made by the functions above.
+    style : str
+        Style sheet of our own making for these parts: it goes in unescaped.
     """
     body = "\n".join(parts)
     return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n{_MARK}\n'
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n{_MARK}\n{_POLICY}\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}{style}</style>\n"
+        "</head>\n<body>\n<main>\n"
         f'<h1>{escape(title)}</h1>\n<p class="subtitle">{escape(subtitle)}</p>\n'
         f"{body}\n</main>\n</body>\n</html>\n"
     )
@@ -154,10 +161,15 @@ def write_page(path: Path, text: str) -> None:
         When the file in the way is not a report of ours. Nothing was written.
     """
     check_free(path)
+    put(path, text)
+
+
+def put(path: Path, text: str) -> None:
+    """Write a text, whole or not at all, in the place of what is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     sibling = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        sibling.write_text(text, encoding="utf-8")
+        sibling.write_text(text, encoding="utf-8", newline="")
         sibling.replace(path)
     finally:
         sibling.unlink(missing_ok=True)

@@ -91,14 +91,23 @@ def test_help_of_the_whole_names_every_command_and_the_exit_codes() -> None:
     commands = text[text.index("Commands") :]
     assert re.findall(r"^│ (\w+) ", commands, re.MULTILINE) == [
         "demo",
-        "build",
+        "sync",
         "search",
+        "duplicates",
+        "explain",
+        "decide",
+        "calibrate",
+        "apply",
+        "undo",
+        "build",
         "info",
         "verify",
         "repair",
         "lab",
     ]
-    assert "Exit codes: 0 fine, 1 failure, 2 usage, 5 index corrupt, 130 interrupted." in text
+    said = " ".join(text.split())
+    assert "Exit codes: 0 fine, 1 failure, 2 usage, 3 duplicates found (with" in said
+    assert "4 some files could not be read, 5 index corrupt, 130 interrupted." in said
 
 
 @pytest.mark.parametrize(
@@ -125,13 +134,17 @@ def test_info_prints_version_level_and_extras() -> None:
     done = run("info")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(
-        rf"lookalike     {re.escape(lookalike.__version__)}\n"
-        rf"Python        {re.escape(sys.version.split()[0])}\n"
-        rf"CPU level     {lookalike.cpu_level()}\n"
-        r"levels built  scalar \(usable\)(, \w+ \((usable|not here)\))*\n"
-        r"extra frames  installed\n"
-        r"extra lab     installed\n"
-        r"extra plots   installed\n",
+        rf"lookalike            {re.escape(lookalike.__version__)}\n"
+        rf"Python               {re.escape(sys.version.split()[0])}\n"
+        rf"CPU level            {lookalike.cpu_level()}\n"
+        r"levels built         scalar \(usable\)(, \w+ \((usable|not here)\))*\n"
+        r"extra embed          installed\n"
+        r"extra embed-default  (installed|missing: pip install 'lookalike\[embed-default\]')\n"
+        r"extra frames         installed\n"
+        r"extra heif           installed\n"
+        r"extra lab            installed\n"
+        r"extra pictures       installed\n"
+        r"extra plots          installed\n",
         done.stdout,
     )
 
@@ -146,8 +159,9 @@ def test_info_says_how_to_install_a_missing_extra() -> None:
         env=plain(),
     )
     assert done.stdout.endswith(
-        "extra lab     missing: pip install 'lookalike[lab]'\n"
-        "extra plots   missing: pip install 'lookalike[plots]'\n"
+        "extra lab            missing: pip install 'lookalike[lab]'\n"
+        "extra pictures       installed\n"
+        "extra plots          missing: pip install 'lookalike[plots]'\n"
     )
 
 
@@ -157,7 +171,10 @@ def test_info_as_json_has_the_documented_keys() -> None:
     assert set(facts) == {"version", "python", "cpu_level", "cpu_levels", "extras"}
     assert facts["version"] == lookalike.__version__
     assert facts["cpu_levels"][facts["cpu_level"]] is True
-    assert facts["extras"] == {"frames": True, "lab": True, "plots": True}
+    extras = facts["extras"]
+    assert extras.pop("embed-default") in (True, False)  # no part of "all"
+    assert list(extras) == ["embed", "frames", "heif", "lab", "pictures", "plots"]
+    assert all(extras.values())
 
 
 # ---- demo

@@ -770,4 +770,4 @@ def test_an_index_that_is_being_changed_is_not_repaired(files: Path, tmp_path: P
 
 def test_exit_codes_are_documented() -> None:
     assert "5 index corrupt" in run("--help").stdout
-    assert re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE) == ["0", "1", "2", "5", "130"]
+    assert re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE) == ["0", "1", "2", "3", "4", "5", "130"]

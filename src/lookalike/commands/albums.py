@@ -1,13 +1,14 @@
-"""The commands for albums: sync, searching them, explaining and what sync has found."""
+"""The commands for albums: sync, search and explain; and what all of them share."""
 
 from __future__ import annotations
 
-import json
 import os
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,24 +22,28 @@ from lookalike.commands.terminal import (
     progress,
     say,
 )
-from lookalike.errors import InvalidInput, UnreadableFile
+from lookalike.errors import UnreadableFile, UnreadableImage
+from lookalike.store.folder import is_index
 
 if TYPE_CHECKING:
     from lookalike.album import Album
     from lookalike.album.matches import Matches
+    from lookalike.album.sync import Synced
 
 __all__ = [
     "AlbumPath",
     "Home",
+    "Null",
     "explain",
     "is_album_at",
     "listed",
     "open_album",
+    "path_json",
     "search_album",
     "sync",
 ]
 
-SOME_UNREADABLE = 4  # exit code
+FAILURE, SOME_UNREADABLE = 1, 4  # exit codes
 
 AlbumPath = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pictures.")]
 Home = Annotated[
@@ -62,29 +67,65 @@ def open_album(
     if synced and not album.is_synced:
         raise UnreadableFile(
             f"an album must have been synced before it is asked; got {path}, which was not. Run: "
-            f"lookalike sync {path}"
+            f"{_sync_command(path, home)}"
         )
     return album
 
 
+def _sync_command(path: Path, home: Path | None) -> str:
+    command = ["lookalike", "sync", str(path), *([] if home is None else ["--album", str(home)])]
+    return shlex.join(command)
+
+
 def is_album_at(path: Path, home: Path | None) -> bool:
-    """Whether there is an album in a folder."""
+    """Whether a path is that of an album, not of an index.
+
+    Raises
+    ------
+    UnreadableFile
+        For a folder that is neither.
+    """
     from lookalike.album import is_album  # noqa: PLC0415
 
-    return home is not None or is_album(path / ".lookalike")
+    if home is not None:
+        return True
+    if is_index(path) or not path.is_dir():
+        return False
+    if not is_album(path / ".lookalike"):
+        raise UnreadableFile(
+            f"a folder must be an index, or an album that was synced; got {path}, which is "
+            f"neither. If it has pictures, run: {_sync_command(path, None)}"
+        )
+    return True
 
 
 def listed(names: Sequence[str], *, null: bool) -> list[str]:
     """Names as they were given; those of standard input in the place of "-"."""
     found: list[str] = []
     for name in names:
-        if name != "-":
-            found.append(name)
-            continue
-        data = sys.stdin.buffer.read()
-        parts = data.split(b"\0" if null else b"\n")
-        found += [os.fsdecode(part.removesuffix(b"\r")) for part in parts if part]
+        found += _names_on_stdin(null=null) if name == "-" else [name]
     return found
+
+
+def _names_on_stdin(*, null: bool) -> Iterator[str]:
+    """One a line; the lines of some systems end with two characters."""
+    if sys.stdin.isatty():
+        raise UnreadableFile(
+            "standard input must be a list of files; it is a terminal. Pipe one into it, or name "
+            "the files instead of '-'."
+        )
+    data = sys.stdin.buffer.read()
+    for part in data.split(b"\0" if null else b"\n"):
+        name = part if null else part.removesuffix(b"\r")
+        if name:
+            yield os.fsdecode(name)
+
+
+def path_json(path: str) -> dict[str, str]:
+    """A path for JSON, to the byte."""
+    from lookalike.album.matches import path_dict  # noqa: PLC0415
+
+    return path_dict(os.fsencode(path))
 
 
 def sync(
@@ -130,8 +171,10 @@ def sync(
     May be interrupted at any time, and goes on when it is run again. Exit code 4 when
     some files could not be read; all others are in the album.
     """  # noqa: D301
-    album = open_album(path, home, encoders=encoder, synced=False)
-    with progress(quiet=quiet, rate=True) as tell:
+    with (
+        open_album(path, home, encoders=encoder, synced=False) as album,
+        progress(quiet=quiet, rate=True) as tell,
+    ):
         report = album.sync(
             include=include,
             exclude=exclude,
@@ -145,11 +188,28 @@ def sync(
             progress=_syncing(tell),
         )
     if as_json:
-        print_json(report.to_dict())
+        print_json(_sync_json(report))
     elif not quiet:
-        print_text(str(report))
+        print_text(str(_legible(report)))
     if report.unreadable or report.refused:
         raise typer.Exit(SOME_UNREADABLE)
+
+
+def _sync_json(report: Synced) -> dict[str, Any]:
+    troubles = {
+        name: [path_json(path) | {"reason": reason} for path, reason in getattr(report, name)]
+        for name in ("unreadable", "refused")
+    }
+    return report.to_dict() | troubles
+
+
+def _legible(report: Synced) -> Synced:
+    """With each file in one line, whatever its name."""
+    return replace(report, unreadable=_lines(report.unreadable), refused=_lines(report.refused))
+
+
+def _lines(troubles: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(one_line(path), one_line(reason)) for path, reason in troubles]
 
 
 def _syncing(tell: Tell) -> Callable[[int, int | None], None]:
@@ -176,10 +236,11 @@ def search_album(
     as_json: bool,
     as_lines: bool,
 ) -> None:
-    """Search an album for each of some pictures; those that cannot be read are told at the end."""
+    """Search an album for each of some pictures, and go on where one cannot be read."""
     results, unreadable = [], 0
     with open_album(path, home) as album:
         for picture in pictures:
+            found, error = None, None
             try:
                 found = album.search(
                     picture,
@@ -189,31 +250,29 @@ def search_album(
                     rotations=rotations,
                     threads=threads,
                 )
-            except UnreadableFile as error:
-                if len(pictures) == 1:
-                    raise
-                say(str(error))
+            except UnreadableImage as unread:
+                error = str(unread)
+                say(error)
                 unreadable += 1
-                continue
             if as_lines:
-                typer.echo(json.dumps(_result(picture, found), allow_nan=False))
+                print_json(_result(picture, found, error))
             elif as_json:
-                results.append(_result(picture, found))
-            else:
+                results.append(_result(picture, found, error))
+            elif found is not None:
                 _print_matches(picture, found, several=len(pictures) > 1)
     if as_json:
         print_json({"album": str(path), "k": k, "results": results})
     if unreadable:
-        raise typer.Exit(SOME_UNREADABLE)
+        raise typer.Exit(SOME_UNREADABLE if unreadable < len(pictures) else FAILURE)
 
 
-def _result(picture: str, found: Matches) -> dict[str, object]:
-    from lookalike.album.matches import path_dict  # noqa: PLC0415
-
+def _result(picture: str, found: Matches | None, error: str | None) -> dict[str, Any]:
+    """What was found for one picture, or why it could not be searched for."""
     return {
-        "query": path_dict(os.fsencode(picture)),
-        "matches": [match.to_dict() for match in found],
-        "notes": list(found.notes),
+        "query": path_json(picture),
+        "matches": [match.to_dict() for match in found or ()],
+        "notes": [] if found is None else list(found.notes),
+        "error": error,
     }
 
 
@@ -242,11 +301,10 @@ def explain(
       lookalike explain photos cat.jpg 'cat (1).jpg'
       lookalike explain photos a.jpg b.jpg --json
     """  # noqa: D301
-    if "-" in (one, other):
-        raise InvalidInput("pictures must be two files; got '-'. Name them.")
     with open_album(path, home) as album:
         comparison = album.explain(one, other)
     if as_json:
-        print_json(comparison.to_dict())
+        names = {"one": path_json(one), "other": path_json(other)}
+        print_json(comparison.to_dict() | names)
     else:
-        print_text(str(comparison))
+        print_text(str(replace(comparison, one=one_line(one), other=one_line(other))))

@@ -13,7 +13,6 @@ from lookalike import __version__
 from lookalike.commands.albums import Home, is_album_at, open_album
 from lookalike.commands.terminal import AsJson, print_json, print_text
 from lookalike.native import cpu_level, cpu_levels
-from lookalike.store.folder import is_index
 from lookalike.upkeep import Description, describe
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def info(
         _print_installation(as_json=as_json)
         return
     description: Description | AlbumFacts
-    if not is_index(path) and is_album_at(path, home):
+    if is_album_at(path, home):
         with open_album(path, home) as album:
             description = album.info()
     else:
@@ -91,7 +90,7 @@ def _print_installation(*, as_json: bool) -> None:
         missing = f"missing: pip install 'lookalike[{name}]'"
         lines[f"extra {name}"] = "installed" if present else missing
     for name, value in lines.items():
-        typer.echo(f"{name:<14}{value}")
+        typer.echo(f"{name:<21}{value}")
 
 
 def _installed(packages: tuple[str, ...]) -> bool:

@@ -21,6 +21,7 @@ from lookalike.commands.terminal import (
     AsLines,
     Quiet,
     Tell,
+    check_one_of,
     print_json,
     print_text,
     progress,
@@ -32,7 +33,7 @@ from lookalike.settings import checked_recall
 from lookalike.store.folder import check_free, is_index
 
 if TYPE_CHECKING:
-    from lookalike.album.facts import AlbumVerified
+    from lookalike.album.facts import AlbumRepaired, AlbumVerified
 
 __all__ = ["Metric", "Promise", "build", "repair", "search", "verify"]
 
@@ -75,7 +76,6 @@ def _radius(value: float | None) -> float | None:
 
 
 Threads = Annotated[int, typer.Option(min=1, max=1024, help="How many to use.")]
-IndexPath = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of an index.")]
 
 
 def build(
@@ -197,17 +197,17 @@ def search(
     """  # noqa: D301
     if k is not None and radius is not None:
         raise typer.BadParameter("-k and --radius must not be given together. Leave one out.")
-    if as_json and as_lines:
-        raise typer.BadParameter("--json and --jsonl must not be given together. Leave one out.")
+    check_one_of(as_json=as_json, as_lines=as_lines)
     wanted = 10 if k is None else k
     if is_index(path):
-        if encoder or flips or rotations or home is not None:
+        if encoder or flips or rotations or null or home is not None:
             raise typer.BadParameter(
-                "--encoder, --flips, --rotations and --album are for albums; this is an index."
+                "--encoder, --flips, --rotations, --null and --album are for albums; this is an "
+                "index."
             )
         if len(queries) > 1:
             raise typer.BadParameter("an index is searched with one file of vectors. Join them.")
-    elif is_album_at(path, home) or path.is_dir():
+    elif is_album_at(path, home):
         if radius is not None or recall is not None:
             raise typer.BadParameter("--radius and --recall are for indexes; this is an album.")
         search_album(
@@ -331,7 +331,7 @@ def verify(
     verified: upkeep.Verified | AlbumVerified
     with progress(quiet=quiet) as tell:
         told = _reading(tell, "comparing")
-        if not is_index(path) and is_album_at(path, home):
+        if is_album_at(path, home):
             with open_album(path, home) as album:
                 verified = album.verify(progress=told, threads=threads)
         else:
@@ -345,21 +345,32 @@ def verify(
 
 
 def repair(
-    path: IndexPath, threads: Threads = 1, as_json: AsJson = False, quiet: Quiet = False
+    path: Annotated[Path, typer.Argument(metavar="WHERE", help="An index, or an album.")],
+    threads: Threads = 1,
+    home: Home = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Mend an index that is damaged, and say what was lost.
+    """Mend an index or an album that is damaged, and say what was lost.
 
     \b
     [bold]Examples[/bold]
       lookalike repair my.index
+      lookalike repair photos && lookalike sync photos
       lookalike repair my.index --json
 
     Vectors whose bytes are as they were written are kept, and the plan is built
     again. Damaged files are set aside in the folder 'damaged' of the index.
     """  # noqa: D301
+    repaired: upkeep.Repaired | AlbumRepaired
     try:
         with progress(quiet=quiet) as tell:
-            repaired = upkeep.repair(path, progress=_reading(tell, "mending"), threads=threads)
+            told = _reading(tell, "mending")
+            if is_album_at(path, home):
+                with open_album(path, home) as album:
+                    repaired = album.repair(progress=told, threads=threads)
+            else:
+                repaired = upkeep.repair(path, progress=told, threads=threads)
     except CorruptStore as error:  # whose own advice is to repair it
         say(f"{error.what} cannot be repaired; {error.why}. Copy the index again.")
         raise typer.Exit(CORRUPT) from None

@@ -26,6 +26,8 @@ __all__ = [
     "AsLines",
     "Quiet",
     "Tell",
+    "check_one_of",
+    "one_line",
     "print_json",
     "print_text",
     "printable",
@@ -46,8 +48,8 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Text in which a file name cannot begin another line."""
-    return text.replace("\n", "\\n")
+    """Text of strangers as one line: a file name cannot begin another."""
+    return printable(text).replace("\n", "\\n")
 
 
 def print_text(text: str) -> None:
@@ -61,8 +63,14 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 
 def say(message: str) -> None:
-    """Print a message on standard error."""
-    typer.echo(f"lookalike: {printable(message)}", err=True)
+    """Print a message on standard error, as one line."""
+    typer.echo(f"lookalike: {one_line(message)}", err=True)
+
+
+def check_one_of(*, as_json: bool, as_lines: bool) -> None:
+    """Refuse two forms of output at a time."""
+    if as_json and as_lines:
+        raise typer.BadParameter("--json and --jsonl must not be given together. Leave one out.")
 
 
 class _RateColumn(ProgressColumn):
@@ -88,7 +96,7 @@ def progress(*, quiet: bool, rate: bool = False) -> Iterator[Tell]:
     )
     if rate:
         columns += (MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn())
-    shown = console.is_terminal and not quiet
+    shown = console.is_terminal and not console.is_dumb_terminal and not quiet
     with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
         tasks = {}
 
