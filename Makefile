@@ -15,9 +15,10 @@ demo: $(VENV)/.demo ## set up, and search the handwritten digits (the main job)
 test: $(VENV)/.test ## set up, and run all tests
 	$(VENV)/bin/python -m pytest tests src
 
-soak: $(VENV)/.test ## threads, readers beside a writer, and forged files of each kind for a minute; 5,000 kills (an hour)
-	LOOKALIKE_SOAK_SECONDS=60 LOOKALIKE_SOAK_KILLS=5000 $(VENV)/bin/python -m pytest --durations=10 \
-	  tests/unit/test_changes.py tests/store tests/hostile/test_store_fuzz.py
+soak: $(VENV)/.test ## threads, readers beside a writer, forged files for a minute each; 5,000 kills, 1,000 of syncs (90 minutes)
+	LOOKALIKE_SOAK_SECONDS=60 LOOKALIKE_SOAK_KILLS=5000 LOOKALIKE_SOAK_ALBUM_KILLS=1000 \
+	  $(VENV)/bin/python -m pytest --durations=10 \
+	  tests/unit/test_changes.py tests/store tests/hostile/test_store_fuzz.py tests/album/test_sync.py
 	if $(PIP) install atheris; then \
 	  PYTHONPATH=. $(VENV)/bin/python tests/hostile/fuzz_manifest.py -max_total_time=60; \
 	else echo "atheris is not there for this Python: manifests were not fuzzed by coverage"; fi
@@ -46,8 +47,10 @@ bench: $(VENV)/.bench ## set up, measure what the documents quote, write docs/be
 	  $(VENV)/bin/python benchmarks/exact.py && \
 	  $(VENV)/bin/python benchmarks/hamming.py && \
 	  $(VENV)/bin/python benchmarks/store.py && \
+	  $(VENV)/bin/python benchmarks/album.py && \
 	  $(VENV)/bin/python benchmarks/lab.py; } | tee build/benchmarks.md
 	mv build/benchmarks.md docs/benchmarks.md
+	$(VENV)/bin/python benchmarks/encoders.py --out build/encoders.md && mv build/encoders.md docs/encoders.md
 	$(VENV)/bin/python benchmarks/growth.py >build/scale.md && mv build/scale.md docs/scale.md
 
 format: $(VENV)/.check ## rewrite all files in the house format

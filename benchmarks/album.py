@@ -29,20 +29,26 @@ from lookalike.album import Album
 from lookalike.pictures.encoders import PDQ
 from lookalike.pictures.read import read_picture
 
-LARGE, SIZE = 48, (4000, 3000)
+LARGE, REPEATED, SIZE = 240, 10, (4000, 3000)
 SMALL, COPIES = 1000, 100
-ENCODERS = ("pdq", "phash")
 DRAFT = 8  # by which a 12-megapixel picture is shrunk while it is decoded
 
 
 def large_pictures(folder: Path, count: int) -> list[Path]:
-    """Write pictures as a camera would: 4000 x 3000 pixels, 3 to 4 MB."""
+    """Write pictures as a camera would: 4000 x 3000 pixels, 3 to 4 MB.
+
+    Each is there several times, with a comment of its own at its end, since they take a second to
+    make: other bytes, the same work.
+    """
     paths = []
-    for number, (_, picture) in zip(range(count), photographs.sources(), strict=False):
+    for number, (_, picture) in zip(range(count // REPEATED), photographs.sources(), strict=False):
         grain = np.random.default_rng(number).normal(0, 6, (SIZE[1], SIZE[0], 1))
         pixels = np.asarray(picture.resize(SIZE, Image.Resampling.BICUBIC), np.float32) + grain
-        paths.append(folder / f"IMG_{number:04}.jpg")
-        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(paths[-1], quality=90)
+        own = [folder / f"IMG_{number:04}_{again}.jpg" for again in range(REPEATED)]
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(own[0], quality=90)
+        for again, path in enumerate(own[1:]):
+            path.write_bytes(own[0].read_bytes() + b"%d" % again)
+        paths += own
     return paths
 
 
@@ -91,19 +97,43 @@ def pdq_differences(paths: Sequence[Path]) -> list[int]:
     return found
 
 
+PROGRAM = """
+import json, os, sys
+from pathlib import Path
+from lookalike.album import Album
+
+peaks = {}
+
+def look(done, total):
+    if done % 20:
+        return
+    tasks = Path("/proc/self/task").glob("*/children")
+    for process in ["self", *(own for task in tasks for own in task.read_text().split())]:
+        try:
+            lines = Path(f"/proc/{process}/status").read_text().splitlines()
+            peaks[process] = next(int(own.split()[1]) for own in lines if own.startswith("VmHWM"))
+        except (OSError, StopIteration):
+            pass  # it has just ended
+
+report = Album(sys.argv[1], encoders=("pdq", "phash")).sync(
+    workers=int(sys.argv[2]), progress=look
+)
+look(0, 0)
+print(json.dumps({
+    "seconds": report.seconds,
+    "encoded": report.encoded,
+    "memory": 1024 * sum(peaks.values()),
+}))
+"""
+
+
 def synced(folder: Path, workers: int) -> dict[str, Any]:
     """Sync in a process of its own, with the memory that it and its workers took."""
-    program = (
-        "import json, resource, sys; from lookalike.album import Album; "
-        f"album = Album(sys.argv[1], encoders={ENCODERS!r}); "
-        f"report = album.sync(workers={workers}); "
-        "own, theirs = (resource.getrusage(who).ru_maxrss for who in "
-        "(resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)); "
-        "print(json.dumps({'seconds': report.seconds, 'encoded': report.encoded, "
-        "'unchanged': report.unchanged, 'own': own * 1024, 'worker': theirs * 1024}))"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(folder)], check=True, capture_output=True, text=True
+        [sys.executable, "-c", PROGRAM, str(folder), str(workers)],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     result: dict[str, Any] = json.loads(done.stdout)
     return result
@@ -135,7 +165,7 @@ def print_large(folder: Path, count: int, rounds: int, workers: int) -> None:
         result = synced(folder, workers)
         assert result["encoded"] == count
         times["sync"].append(result["seconds"])
-        memory = max(memory, result["own"] + workers * result["worker"])
+        memory = max(memory, result["memory"])
         shutil.rmtree(folder / ".lookalike")
         peer = imagededup_seconds(folder)
         if peer is not None:
@@ -149,17 +179,17 @@ def print_large(folder: Path, count: int, rounds: int, workers: int) -> None:
     )
     names = {
         "decode": f"Pillow, draft mode at 1/{DRAFT}: decoding alone",
-        "sync": f"`album.sync()`, {' and '.join(ENCODERS)}, from an empty album",
+        "sync": "`album.sync()`, pdq and phash, from an empty album",
         "imagededup": "imagededup, pHash alone (`encode_images`)",
     }
     for name, value in own.items():
         print(f"| {names[name]} | {count / value:.1f} | {own['decode'] / value:.2f} |")
     if "imagededup" not in own:
-        print("\nimagededup is not installed here, or does not install.")
+        print("\nimagededup is not installed here: it needs torch and torchvision.")
     print(
         f"\nPDQ of the shrunk picture differs from that of the whole one in {max(bits)} of 256\n"
         f"bits at the most, {np.mean(bits):.1f} on average. Memory of the process and its workers "
-        f"together:\n{memory / 1e6:,.0f} MB at the peak, counted as if all had theirs at once.\n"
+        f"together:\n{memory / 1e6:,.0f} MB at the peak, as if all had theirs at once.\n"
     )
 
 
@@ -176,7 +206,7 @@ def print_small(folder: Path, count: int, copies: int, workers: int) -> None:
         search = seconds(lambda: [album.search(f"moved/{n:04}.jpg") for n in range(100)]) / 100
         groups = seconds(lambda: album.duplicates("similar"))
     total = count * copies
-    peak = max(run["own"] + workers * run["worker"] for run in (first, *again, after))
+    peak = max(run["memory"] for run in (first, *again, after))
     print(
         f"{total:,} small files, {count:,} different pictures in {copies} folders:\n\n"
         "| | seconds |\n|---|---|\n"

@@ -124,13 +124,15 @@ def test_names_are_text_wherever_they_are(tmp_path: Path) -> None:
         "\u202egpj.exe",
         os.fsdecode(b"latin \xe9.jpg"),
     )
-    for name in names[:2]:
-        put(tmp_path / name, scene(1))
+    root = tmp_path / "<i>root"
+    for name in names:
+        put(root / name.replace("/", "_"), scene(1))
     others = [member(name, number, 0.9) for number, name in enumerate(names, 1)]
     named = replace(group(*others, weakest=0.9), why="<b>why</b>")
-    seen = Seen(duplicates_page(tmp_path / "<i>root", [named], "<u>asked"))
+    seen = Seen(duplicates_page(root, [named], "<u>asked"))
     assert not {"script", "b", "i", "u"} & {tag for tag, _ in seen.tags}
     assert all("onerror" not in own for _, own in seen.tags)
+    assert {own["alt"] for own in seen.all_of("img")} >= {*names[:2]}
     text = "".join(seen.text)
     for name in (*names[:3], "line\\nbreak.jpg", "\\u202egpj.exe", "latin \\udce9.jpg"):
         assert name.rpartition("/")[2] in text
@@ -168,14 +170,15 @@ def test_what_cannot_be_read_any_more_has_its_reason_in_its_place(tmp_path: Path
     (tmp_path / "text.jpg").write_text("<b>no picture")
     (tmp_path / "bomb.jpg").write_bytes(bomb())
     os.mkfifo(tmp_path / "pipe.jpg")
-    names = ("text.jpg", "bomb.jpg", "pipe.jpg", "gone.jpg")
+    names = ("text.jpg", "bomb.jpg", "pipe.jpg", "gone.jpg", "<b>" * 100)
     others = [member(name, number) for number, name in enumerate(names, 1)]
     page = duplicates_page(tmp_path, [group(*others)], "near")
-    assert len(Seen(page).all_of("img")) == 1
+    assert [tag for tag, _ in Seen(page).tags if tag in ("img", "b")] == ["img"]
     text = "".join(Seen(page).text)
     assert "cannot be shown: its bytes are of none of the formats" in text
     assert "10,000,000,000 pixels, and at most 200,000,000 are decoded" in text
     assert text.count("cannot be shown: there is no such file any more") == 2
+    assert "cannot be shown: [Errno 36] File name too long" in text
 
 
 def test_what_a_user_should_know_of_a_group_is_flagged(tmp_path: Path) -> None:

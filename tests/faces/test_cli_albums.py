@@ -34,6 +34,8 @@ HOSTILE = (
     b"line\n1. 9 files forged.jpg",
     b"latin \xe9.jpg",
 )
+ALONE = "alone\n1. 9 files forged.jpg"
+UNREADABLE = b"bad\nlookalike: all is well \xe9.jpg"
 
 Done = subprocess.CompletedProcess[str]
 
@@ -123,12 +125,13 @@ def album(shared: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An album of names that are meant to do harm: all but one file have the same bytes."""
+    """An album of names that are meant to do harm: all but three files have the same bytes."""
     folder = tmp_path_factory.mktemp("hostile") / "photos"
     for name in HOSTILE:
         put(folder / os.fsdecode(name), scene(7))
     put(folder / "z.jpg", scene(7), 60)
-    (folder / "bad\nlookalike: all is well.jpg").write_bytes(b"no picture")
+    put(folder / ALONE, scene(8))
+    (folder / os.fsdecode(UNREADABLE)).write_bytes(b"no picture")
     done = run("sync", folder, "--encoder", "pdq", "--workers", "1")
     (folder.parent / "synced.txt").write_text(f"{done.returncode}\n{done.stdout}")
     return folder
@@ -243,8 +246,10 @@ def test_sync_tells_what_it_found_and_exits_with_4_when_something_was_unreadable
 def test_sync_as_json_has_the_documented_keys(hostile: Path) -> None:
     facts = told("sync", hostile, "--workers", "1", code=4)
     assert set(facts) == keys_under("## lookalike sync")
-    assert (facts["files"], facts["unchanged"]) == (7, 7)
-    assert [set(own) for own in facts["unreadable"]] == [{"path", "reason"}]
+    assert (facts["files"], facts["unchanged"]) == (8, 8)
+    [unreadable] = facts["unreadable"]
+    assert set(unreadable) == {"path", "path_hex", "reason"}
+    assert bytes.fromhex(unreadable["path_hex"]) == UNREADABLE
 
 
 def test_the_first_sync_has_the_usual_encoders(tmp_path: Path) -> None:
@@ -339,7 +344,7 @@ def test_search_reads_lists_from_standard_input(hostile: Path) -> None:
     done = run("search", hostile, "-", "-0", "-k", "9", "--jsonl", stdin=names)
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [query_of(own) for own in results] == list(HOSTILE)
-    assert all(len(own["matches"]) == 5 for own in results)
+    assert all(len(own["matches"]) == 6 for own in results)
     assert run("search", hostile, "-", stdin=b"").returncode == 0
 
 
@@ -495,6 +500,9 @@ def test_one_picture_forgets_all_that_it_is_part_of_and_several_what_is_theirs(
     assert [own["kind"] for own in told("decide", album)["decisions"]] == ["apart", "apart"]
     run("decide", album, "--forget", "1.jpg")
     assert len(told("decide", album)["decisions"]) == 1
+    run("decide", album, "--apart", "0.jpg", "1.jpg", "2.jpg")
+    run("decide", album, "--forget", "0.jpg", "1.jpg", "2.jpg")
+    assert told("decide", album)["decisions"] == []
 
 
 def test_thresholds_are_calibrated_by_pairs(album: Path) -> None:
@@ -623,13 +631,14 @@ def test_names_forge_no_line_and_control_no_terminal(hostile: Path, tmp_path: Pa
         ["duplicates", hostile, "--plan", plan],
         ["apply", plan],
         ["apply", plan, "--to", tmp_path / "away", "--yes"],
+        ["apply", plan],  # which are all refused now
         ["undo", hostile, "--list"],
         ["undo", hostile],
         ["search", hostile, "z.jpg", os.fsdecode(HOSTILE[3])],
         ["explain", hostile, *map(os.fsdecode, HOSTILE[2:4])],
-        ["decide", hostile, "--keep", os.fsdecode(HOSTILE[3])],
+        ["decide", hostile, "--apart", ALONE, "z.jpg"],
         ["decide", hostile, "--list"],
-        ["decide", hostile, "--forget", os.fsdecode(HOSTILE[3])],
+        ["decide", hostile, "--forget", ALONE],
         ["search", hostile, "nowhere\nlookalike: all is well.jpg"],
     ):
         done = run(*arguments)
@@ -641,7 +650,8 @@ def test_names_forge_no_line_and_control_no_terminal(hostile: Path, tmp_path: Pa
     assert "\udce9" not in text
     assert not re.search(r"^(1\. 9 files forged|lookalike: all is well)", text, re.MULTILINE)
     assert "line\\n1. 9 files forged.jpg" in text
-    assert "bad\\nlookalike: all is well.jpg" in texts[0]
+    assert "bad\\nlookalike: all is well \\udce9.jpg: " in texts[0]
+    assert text.count(" stay:\n") == 1
 
 
 def test_names_do_no_harm_in_a_report_or_a_spreadsheet(hostile: Path, tmp_path: Path) -> None:
