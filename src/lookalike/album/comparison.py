@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
 
-from lookalike.album.matches import why
+from lookalike.album.matches import path_dict, why
 from lookalike.index import Index
 from lookalike.pictures.encoders import Encoder
 
@@ -91,8 +92,8 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """As ``lookalike explain --json`` prints it."""
         return {
-            "one": self.one,
-            "other": self.other,
+            "one": path_dict(os.fsencode(self.one)),
+            "other": path_dict(os.fsencode(self.other)),
             "level": self.level,
             "same_bytes": self.same_bytes,
             "decided": self.decided,

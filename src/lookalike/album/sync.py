@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lookalike.album.catalog import Catalog, Content, File, Name, content_id, shown
+from lookalike.album.matches import path_dict
 from lookalike.album.walk import Rules, Visit, is_below, walk
 from lookalike.errors import Cancelled, UnreadableFile
 from lookalike.index import Index
@@ -72,7 +73,9 @@ class Synced:
         """As ``lookalike sync --json`` prints it."""
         own = {name: getattr(self, name) for name in self.__dataclass_fields__}
         for name in ("unreadable", "refused"):
-            own[name] = [{"path": path, "reason": reason} for path, reason in own[name]]
+            own[name] = [
+                path_dict(os.fsencode(path)) | {"reason": reason} for path, reason in own[name]
+            ]
         return own
 
     def __str__(self) -> str:

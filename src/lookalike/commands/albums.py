@@ -188,19 +188,11 @@ def sync(
             progress=_syncing(tell),
         )
     if as_json:
-        print_json(_sync_json(report))
+        print_json(report.to_dict())
     elif not quiet:
         print_text(str(_legible(report)))
     if report.unreadable or report.refused:
         raise typer.Exit(SOME_UNREADABLE)
-
-
-def _sync_json(report: Synced) -> dict[str, Any]:
-    troubles = {
-        name: [path_json(path) | {"reason": reason} for path, reason in getattr(report, name)]
-        for name in ("unreadable", "refused")
-    }
-    return report.to_dict() | troubles
 
 
 def _legible(report: Synced) -> Synced:
@@ -304,7 +296,6 @@ def explain(
     with open_album(path, home) as album:
         comparison = album.explain(one, other)
     if as_json:
-        names = {"one": path_json(one), "other": path_json(other)}
-        print_json(comparison.to_dict() | names)
+        print_json(comparison.to_dict())
     else:
         print_text(str(replace(comparison, one=one_line(one), other=one_line(other))))
