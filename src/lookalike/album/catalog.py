@@ -16,6 +16,7 @@ import json
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -202,6 +203,8 @@ class Catalog:
             except BaseException:
                 self._database.close()
                 raise
+        # Who forgets to close it does no harm: it goes with the last one who knows it.
+        self._end = weakref.finalize(self, _close, self._database, os.getpid())
 
     def _prepare(self, *, create: bool) -> None:
         run = self._database.execute
@@ -232,7 +235,7 @@ class Catalog:
     def close(self) -> None:
         """Let go of the file."""
         with self._one_at_a_time:
-            self._database.close()
+            self._end()
 
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
@@ -468,6 +471,11 @@ class Catalog:
         if wrong:
             found.append(f"{wrong} contents have an id that is not of their digest")
         return found
+
+
+def _close(database: sqlite3.Connection, owner: int) -> None:
+    if os.getpid() == owner:  # SQLite's locks are of a process: those of a parent stay
+        database.close()
 
 
 def _content(row: Sequence[Any]) -> Content:
