@@ -19,6 +19,7 @@ from lookalike.commands.demos import demo, lab
 from lookalike.commands.duplicates import duplicates
 from lookalike.commands.facts import info
 from lookalike.commands.indexes import build, repair, search, verify
+from lookalike.commands.serving import serve
 from lookalike.commands.terminal import say
 from lookalike.errors import CorruptStore, LookalikeError
 
@@ -31,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _ALBUMS = (sync, search, duplicates, explain, decide, calibrate, apply, undo)
-for _command in (demo, *_ALBUMS, build, info, verify, repair, lab):
+for _command in (demo, *_ALBUMS, serve, build, info, verify, repair, lab):
     app.command()(_command)
 
 

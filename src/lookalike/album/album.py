@@ -38,7 +38,7 @@ from lookalike.album.facts import (
     repaired,
     verified,
 )
-from lookalike.album.matches import Matches, Orientation, Query, find, orientations
+from lookalike.album.matches import Match, Matches, Orientation, Query, find, orientations
 from lookalike.album.plan import Plan
 from lookalike.album.sync import Progress, Synced, sync
 from lookalike.album.thresholds import Calibrated, Example, calibrate, thresholds_of
@@ -349,6 +349,7 @@ class Album:
         encoder: str | None = None,
         flips: bool = False,
         rotations: bool = False,
+        recall: float | None = None,
         threads: int = 1,
     ) -> Matches:
         """Find the pictures that look most like one.
@@ -365,6 +366,9 @@ class Album:
             nearest, in units of the distance at which that one calls pictures similar.
         flips, rotations : bool
             Look for mirrored pictures too; for those turned by quarters.
+        recall : float, optional
+            The share of the nearest to be found, for this call; 0.99 unless given. Of bits, all
+            are found.
         threads : int
 
         Returns
@@ -380,17 +384,61 @@ class Album:
         InvalidInput
             For a wrong k, encoder, or pixels.
         """
-        k = arrays.positive_integer(k, "k", 2**31)
         names = self.encoders if encoder is None else (encoder,)
-        encoders = {name: self.encoder(name) for name in names}
-        catalog = self.catalog
         query, notes = self._query(
-            picture, encoders, orientations(flips=flips, rotations=rotations)
+            picture,
+            {name: self.encoder(name) for name in names},
+            orientations(flips=flips, rotations=rotations),
         )
+        return Matches(self.find(query, k, recall=recall, threads=threads), notes)
+
+    def find(
+        self, query: Query, k: int = 10, *, recall: float | None = None, threads: int = 1
+    ) -> list[Match]:
+        """Find the pictures nearest to ready vectors.
+
+        Parameters
+        ----------
+        query : Query
+            With the vectors of some encoders of this album.
+        k, recall, threads
+            As for :meth:`search`.
+        """
+        k = arrays.positive_integer(k, "k", 2**31)
+        encoders = {name: self.encoder(name) for name in query.vectors}
         indexes = {name: self.index(name) for name in query.vectors}
-        with catalog.view():
-            found = find(query, catalog, indexes, encoders, k, threads)
-        return Matches(found, notes)
+        with self.catalog.view():
+            return find(query, self.catalog, indexes, encoders, k, recall, threads)
+
+    def query_of(
+        self, content: int, *, encoder: str | None = None, file: bytes | None = None
+    ) -> tuple[Query, list[str]]:
+        """What to search for to find what looks like a member, by its stored vectors.
+
+        Parameters
+        ----------
+        content : int
+            Id of its bytes.
+        encoder : str, optional
+            Only this one.
+        file : bytes, optional
+            The file that is meant: it alone is left out. All that have these bytes unless given.
+
+        Returns
+        -------
+        Query, list of str
+            And which encoders see too little in it.
+        """
+        vectors, notes = {}, []
+        for name in self.encoders if encoder is None else (encoder,):
+            index = self.index(name)
+            if content in index:
+                vectors[name] = index.vectors([content])
+            else:
+                notes.append(_SEES_TOO_LITTLE.format(name))
+        if file is None:
+            return Query(vectors, without=content), notes
+        return Query(vectors, content=content, path=file), notes
 
     def _query(
         self,
@@ -401,8 +449,14 @@ class Album:
         """The vectors of a picture, in all orientations that are looked for."""
         asked = self._asked(picture)
         file = asked.file
-        if file is not None and turned == (Orientation.UPRIGHT,) and self._is_as_synced(file):
-            return self._stored_query(file, encoders)
+        if (
+            file is not None
+            and file.content is not None
+            and turned == (Orientation.UPRIGHT,)
+            and self._is_as_synced(file)
+        ):
+            only = next(iter(encoders)) if len(encoders) == 1 else None
+            return self.query_of(file.content, encoder=only, file=file.name.path)
         pixels = asked.pixels()
         vectors, notes = {}, []
         for name, own in encoders.items():
@@ -414,17 +468,6 @@ class Album:
         return Query(
             vectors, turned, content_id(asked.digest()), None if file is None else file.name.path
         ), notes
-
-    def _stored_query(self, file: File, encoders: Mapping[str, Encoder]) -> tuple[Query, list[str]]:
-        """The vectors of a member, as they are stored."""
-        vectors, notes = {}, []
-        for name in encoders:
-            index = self.index(name)
-            if file.content is not None and file.content in index:
-                vectors[name] = index.vectors([file.content])
-            else:
-                notes.append(_SEES_TOO_LITTLE.format(name))
-        return Query(vectors, (Orientation.UPRIGHT,), file.content, file.name.path), notes
 
     def _is_as_synced(self, file: File) -> bool:
         """Whether a file has not changed since it was encoded."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.album.catalog import Catalog, shown
+from lookalike.album.catalog import Catalog, Content, File, shown
 from lookalike.index import Index
 from lookalike.pictures.encoders import Encoder
 
@@ -95,8 +95,8 @@ class Match:
         How the query has to be turned to look like it.
     why : str
         In words.
-    content : int
-        Id of its bytes, which other files may have as well.
+    content : Content
+        Its bytes, which other files may have as well.
     """
 
     path: bytes
@@ -105,7 +105,7 @@ class Match:
     nearness: float
     orientation: Orientation
     why: str
-    content: int
+    content: Content
 
     def __str__(self) -> str:
         turned = "" if self.orientation is Orientation.UPRIGHT else f", {self.orientation}"
@@ -170,12 +170,15 @@ class Query:
         Id of its bytes: files with the same come first, whatever encoders see in them.
     path : bytes or None
         The file of the album that it is, which is left out.
+    without : int or None
+        Id of a content all of whose files are left out.
     """
 
     vectors: Mapping[str, Vectors]
-    turned: tuple[Orientation, ...]
+    turned: tuple[Orientation, ...] = (Orientation.UPRIGHT,)
     content: int | None = None
     path: bytes | None = None
+    without: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +198,7 @@ def find(
     indexes: Mapping[str, Index],
     encoders: Mapping[str, Encoder],
     k: int,
+    recall: float | None = None,
     threads: int = 1,
 ) -> list[Match]:
     """The k files that look most like a query.
@@ -207,6 +211,8 @@ def find(
     encoders : mapping of str to Encoder
         By the same names.
     k : int
+    recall : float, optional
+        In place of the one of the indexes whose searches are not exact.
     threads : int
 
     Returns
@@ -223,7 +229,7 @@ def find(
     most = max((len(indexes[name]) for name in query.vectors), default=0)
     wanted = k + 1  # for the query itself
     while True:
-        hits = _hits(query, indexes, encoders, min(wanted, max(most, 1)), threads)
+        hits = _hits(query, indexes, encoders, min(wanted, max(most, 1)), recall, threads)
         found = list(_files(hits, query, catalog, encoders))
         # Ids that the catalogue does not know are of a sync that goes on, or was cut off.
         if len(found) >= k or wanted >= most:
@@ -236,6 +242,7 @@ def _hits(
     indexes: Mapping[str, Index],
     encoders: Mapping[str, Encoder],
     k: int,
+    recall: float | None,
     threads: int,
 ) -> list[_Hit]:
     """The nearest contents of all encoders together."""
@@ -246,7 +253,8 @@ def _hits(
         index, threshold = indexes[name], encoders[name].similar
         if not len(index):
             continue
-        near = index.search(vectors, k=min(k, len(index)), threads=threads)
+        own = None if index.recall is None else recall
+        near = index.search(vectors, k=min(k, len(index)), recall=own, threads=threads)
         for row, orientation in enumerate(query.turned):
             for content, distance in zip(
                 near.ids[row].tolist(), near.distances[row].tolist(), strict=True
@@ -262,20 +270,25 @@ def _hits(
 def _files(
     hits: Sequence[_Hit], query: Query, catalog: Catalog, encoders: Mapping[str, Encoder]
 ) -> Iterator[Match]:
+    holders = catalog.holders([hit.content for hit in hits if hit.content != query.without])
     for hit in hits:
-        for path in catalog.paths_of(hit.content):
-            if path != query.path:
-                yield Match(
-                    path,
-                    hit.distance,
-                    hit.encoder,
-                    max(hit.nearness, 0.0),
-                    hit.orientation,
-                    "the same bytes"
-                    if hit.encoder == BYTES
-                    else why(encoders[hit.encoder], hit.distance),
-                    hit.content,
-                )
+        content, files = holders.get(hit.content, (None, ()))
+        if content is not None:
+            text = _why(hit, encoders)
+            nearness = max(hit.nearness, 0.0)
+            for path in _paths(files):
+                if path != query.path:
+                    yield Match(
+                        path, hit.distance, hit.encoder, nearness, hit.orientation, text, content
+                    )
+
+
+def _paths(files: Sequence[File]) -> list[bytes]:
+    return sorted(file.name.path for file in files)
+
+
+def _why(hit: _Hit, encoders: Mapping[str, Encoder]) -> str:
+    return "the same bytes" if hit.encoder == BYTES else why(encoders[hit.encoder], hit.distance)
 
 
 def why(encoder: Encoder, distance: float) -> str:

@@ -1,0 +1,1 @@
+"""The page: search, how it was found, duplicates, album."""
