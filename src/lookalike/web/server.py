@@ -28,9 +28,9 @@ def application(site: Site, *, page: bool = True) -> FastAPI:
     app = FastAPI(title="lookalike", version="1", docs_url=None, redoc_url=None)
     add_api(app, site)
     if page:
-        from lookalike.web.page.frame import add_page  # noqa: PLC0415  # NiceGUI is slow to load
+        from lookalike.web.page.pages import add_pages  # noqa: PLC0415  # NiceGUI is slow to load
 
-        add_page(app, site)
+        add_pages(app, site)
     return app
 
 

@@ -1,16 +1,15 @@
-"""The frame of every page: title, where one can go, light and dark; and the table of pages."""
+"""The frame of every page: title, where one can go, light and dark."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fastapi import FastAPI
 from nicegui import ui
 
 from lookalike.web.site import Site
 
-__all__ = ["add_page", "frame"]
+__all__ = ["frame"]
 
 _PLACES = {
     "album": {
@@ -32,14 +31,3 @@ def frame(site: Site, here: str) -> Iterator[None]:
             ui.link(name, path)
     with ui.column().classes("w-full"):
         yield
-
-
-def add_page(app: FastAPI, site: Site) -> None:
-    """Add the pages to an application."""
-
-    @ui.page("/")
-    def search() -> None:
-        with frame(site, "/"):
-            ui.label("search")
-
-    ui.run_with(app, title="lookalike")

@@ -1,0 +1,19 @@
+"""Duplicates: groups, decisions, plans and undo."""
+
+from __future__ import annotations
+
+from nicegui import ui
+
+from lookalike.web.page.frame import frame
+from lookalike.web.site import Site
+
+__all__ = ["add"]
+
+
+def add(site: Site) -> None:
+    """Add this page."""
+
+    @ui.page("/duplicates")
+    async def page() -> None:
+        with frame(site, "/duplicates"):
+            ui.label("duplicates")
