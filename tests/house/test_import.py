@@ -21,8 +21,9 @@ def loaded_by(module: str) -> set[str]:
     return set(json.loads(run.stdout)) - sys.stdlib_module_names
 
 
-def test_importing_lookalike_loads_nothing_but_numpy() -> None:
-    assert loaded_by("lookalike") == {"lookalike", "numpy"}
+def test_importing_lookalike_loads_nothing_and_its_index_nothing_but_numpy() -> None:
+    assert loaded_by("lookalike") == {"lookalike"}
+    assert loaded_by("lookalike.index") == {"lookalike", "numpy"}
 
 
 def test_importing_the_command_line_leaves_scikit_learn_and_matplotlib_alone() -> None:

@@ -34,7 +34,7 @@ ROWS = [
 ]
 ROW = {room: number for number, row in enumerate(ROWS) for room in row}
 BESIDE = {("layout", "metrics")}  # the only neighbours that know each other
-LATER = {("__init__", "album")}  # a public name, loaded when it is asked for
+LATER = {("__init__", "album")}  # a public name; all are loaded when they are asked for
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 

@@ -23,6 +23,7 @@ from dataclasses import asdict
 from typing import Self
 
 from lookalike.errors import InvalidInput, LookalikeError
+from lookalike.pictures.encoders import encoder_named
 from lookalike.pictures.jobs import Code, Job, Outcome, Status
 from lookalike.pictures.process import Worker
 from lookalike.pictures.read import LIMITS, Limits
@@ -66,8 +67,8 @@ class Pool:
 
     Raises
     ------
-    MissingExtra
-        When reading or an encoder needs a package that is not installed.
+    InvalidInput
+        When there is no encoder of a name.
 
     Notes
     -----
@@ -87,7 +88,8 @@ class Pool:
             raise InvalidInput(f"workers must be 1 or more, or None for all cores; got {workers}")
         if not 0.0 < timeout_s < math.inf:
             raise InvalidInput(f"timeout_s must be above 0, in seconds; got {timeout_s}")
-        self._forms = {name: Form.of(each) for name, each in ready_encoders(encoders).items()}
+        self._forms = {name: Form.of(encoder_named(name)) for name in encoders}
+        self._is_checked = False
         self._most_workers = workers or len(os.sched_getaffinity(0))
         self._timeout_s = timeout_s
         self._begin = _first_message(list(self._forms), limits, memory_bytes)
@@ -116,6 +118,8 @@ class Pool:
 
         Raises
         ------
+        MissingExtra
+            When reading or an encoder needs a package that is not installed.
         LookalikeError
             When no worker can be started.
         """
@@ -126,6 +130,7 @@ class Pool:
         pull = iter(jobs)
         try:
             self._hand_out(pull)
+            self._check()
             while any(worker.jobs for worker in self._workers):
                 done = self._listen()
                 self._hand_out(pull)  # before the caller has its turn: workers never wait for it
@@ -133,6 +138,16 @@ class Pool:
         finally:
             self._abandon()
             self._running = False
+
+    def _check(self) -> None:
+        """Raise what an encoder lacks, which workers could only tell as text.
+
+        They start meanwhile: both take as long as it takes to load the encoders' packages.
+        """
+        if self._workers and not self._is_checked:
+            ready_encoders(list(self._forms))
+            self._is_checked = True
+            self._looked_s = time.monotonic()  # no decoder is to blame for that time
 
     def close(self) -> None:
         """End all workers, whatever they do."""

@@ -118,6 +118,7 @@ class Folder:
     def _start(self, path: Path) -> None:
         self.path = path
         self.manifest = Manifest(0, 1, {}, ())
+        self._read: tuple[bytes, Manifest] | None = None  # what was on the disk last
         self.written_bytes = 0
         self._lock: WriterLock | None = None
         self._recovering = False  # the manifest on the disk is damaged, and will be replaced
@@ -166,7 +167,7 @@ class Folder:
             try:
                 folder.manifest, why = folder.read_manifest(), ""
             except CorruptStore as error:
-                copy = folder._read_manifest(COPY)
+                copy = Manifest.from_bytes(folder._bytes_of(COPY), f"{folder.about}: {COPY}")
                 # The lost one may have come after the copy: its numbers are not given again.
                 folder.manifest = dataclasses.replace(
                     copy,
@@ -218,10 +219,10 @@ class Folder:
 
     def read_manifest(self) -> Manifest:
         """The manifest that is on the disk now."""
-        return self._read_manifest(MANIFEST)
-
-    def _read_manifest(self, name: str) -> Manifest:
-        return Manifest.from_bytes(self._bytes_of(name), f"{self.about}: {name}")
+        data = self._bytes_of(MANIFEST)
+        if self._read is None or data != self._read[0]:  # readers look before every search
+            self._read = data, Manifest.from_bytes(data, f"{self.about}: {MANIFEST}")
+        return self._read[1]
 
     def _bytes_of(self, name: str) -> bytes:
         """The bytes of a manifest."""

@@ -30,9 +30,9 @@ from lookalike.web.collection import (
 from lookalike.web.limits import LIMITS, Limits
 from lookalike.web.searched import searched
 
-__all__ = ["DigitsCollection", "digit_of"]
+__all__ = ["DigitsCollection", "digit_of", "png_of"]
 
-ENCODER = "pixels"
+_ENCODER = "pixels"
 _SIDE, _LARGEST = 8, 16
 _CELLS = 32  # of the bitmaps that the data set was made of: a pixel counts the ink in 4 x 4
 _BOX = (28, 20)  # height and width of a written digit in them, about
@@ -50,7 +50,7 @@ class DigitsCollection:
 
     kind: Literal["album", "digits"] = "digits"
     title = "handwritten digits"
-    encoders = (ENCODER,)
+    encoders = (_ENCODER,)
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         data = digits()
@@ -104,9 +104,9 @@ class DigitsCollection:
 
     def vector(self, query: Query) -> npt.NDArray[np.uint8]:
         """What is compared: the 8 x 8 numbers of a digit, of a drawing, or as given."""
-        if query.encoder not in (None, ENCODER):
+        if query.encoder not in (None, _ENCODER):
             raise InvalidInput(
-                f"encoder must be {ENCODER!r}, by which digits are compared; got "
+                f"encoder must be {_ENCODER!r}, by which digits are compared; got "
                 f"{query.encoder!r}. Leave it out."
             )
         if query.id is not None:
@@ -138,7 +138,7 @@ class DigitsCollection:
             Hit(
                 self._item(number),
                 distance,
-                ENCODER,
+                _ENCODER,
                 distance / _SIMILAR,
                 "upright",
                 f"ink differs by {distance:g}",
@@ -149,7 +149,7 @@ class DigitsCollection:
 
     def how(self, query: Query) -> Sequence[Searched]:
         """How that search goes, beside an exact scan."""
-        return [searched(ENCODER, self.index, self.vector(query), query.k, query.recall, _SIMILAR)]
+        return [searched(_ENCODER, self.index, self.vector(query), query.k, query.recall, _SIMILAR)]
 
 
 def digit_of(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -14,8 +14,8 @@ from lookalike.web.limits import Limits
 
 __all__ = ["Busy", "TooSlow", "Work"]
 
-P = ParamSpec("P")
-T = TypeVar("T")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Busy(LookalikeError):
@@ -48,7 +48,7 @@ class Work:
         """Calls that are at work or wait."""
         return self._under_way
 
-    async def run(self, function: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+    async def run(self, function: Callable[_P, _T], *args: _P.args, **named: _P.kwargs) -> _T:
         """Call a function in a thread.
 
         Raises
