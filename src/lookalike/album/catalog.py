@@ -18,7 +18,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +33,7 @@ __all__ = ["FORMAT", "Catalog", "Content", "File", "Name", "content_id", "shown"
 FORMAT = 1
 _FILE = "catalog.sqlite"
 _WAIT_S = 30.0  # for a commit of somebody else
+_NONE: frozenset[str] = frozenset()
 
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -379,9 +380,9 @@ class Catalog:
 
     def _checked(self, name: Name) -> Name:
         """A name that stays in the album: a catalogue may come from a stranger."""
-        parts = name.path.split(b"/")
-        if name.path.startswith(b"/") or b".." in parts or b"" in parts or b"\0" in name.path:
-            raise CorruptStore(str(self.path), f"a path leads out of the album: {name.path!r}")
+        path = name.path
+        if not {b"", b".."}.isdisjoint(path.split(b"/")) or b"\0" in path:
+            raise CorruptStore(str(self.path), f"a path leads out of the album: {path!r}")
         return name
 
     def troubles(self) -> list[tuple[bytes, str]]:
@@ -479,8 +480,12 @@ def _close(database: sqlite3.Connection, owner: int) -> None:
 
 
 def _content(row: Sequence[Any]) -> Content:
+    featureless = _NONE if row[9] == "[]" else _names(row[9])
+    return Content(*row[1:9], featureless=featureless)
+
+
+def _names(text: str) -> frozenset[str]:
     try:
-        featureless = frozenset(json.loads(row[9]))
+        return frozenset(json.loads(text))
     except (ValueError, TypeError) as error:
         raise CorruptStore("a catalogue", f"a content says what cannot be: {error}") from error
-    return replace(Content(*row[1:9]), featureless=featureless)

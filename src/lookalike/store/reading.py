@@ -115,8 +115,12 @@ def small_file(name: str, most: int, about: str) -> bytes:
     descriptor = open_plain(name, None, about)
     try:
         data = b""
-        while piece := read_at(descriptor, most + 1 - len(data), len(data), about):
+        # A byte more than there should be: one that grows is read on, and no more than may be.
+        wanted = min(os.fstat(descriptor).st_size, most) + 1
+        while piece := read_at(descriptor, wanted - len(data), len(data), about):
             data += piece
+            if len(data) == wanted:
+                wanted = min(2 * wanted, most + 1)
     finally:
         os.close(descriptor)
     if len(data) > most:

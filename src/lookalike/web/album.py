@@ -93,11 +93,14 @@ class AlbumCollection:
         own = id_of(id)
         held = self.album.catalog.holders([own]).get(own)
         if held is None or held[0].reason is not None:
-            raise Unknown(
-                f"a picture must be one of the album; got {id}, which is not there, or not any "
-                "more. Search again."
-            )
+            raise self._unknown(id)
         return held
+
+    def _unknown(self, id: str) -> Unknown:
+        return Unknown(
+            f"a picture must be one of the album; got {id}, which is not there, or not any more. "
+            "Search again."
+        )
 
     def _bytes(self, id: str) -> tuple[Content, bytes]:
         """The bytes of a picture: of a file that has them still, whatever is at its path now."""
@@ -143,8 +146,11 @@ class AlbumCollection:
     def _vectors(self, query: Query) -> tuple[Vectors, list[str]]:
         """What is compared with the indexes."""
         if query.id is not None:
-            content, _ = self._held(query.id)
-            return self.album.query_of(content.id, encoder=query.encoder)
+            own = id_of(query.id)
+            content = self.album.catalog.content(own)
+            if content is None or content.reason is not None:
+                raise self._unknown(query.id)
+            return self.album.query_of(own, encoder=query.encoder)
         if query.vector is not None:
             return Vectors({self._named(query): query.vector[np.newaxis]}), []
         assert query.picture is not None
