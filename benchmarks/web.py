@@ -184,8 +184,8 @@ def measure(folder: Path, seconds: float, soak_s: float) -> None:
         recall = asyncio.run(reached(port, album, ids[:SAMPLED]))
         print(
             f"## The server\n\n{len(ids):,} pictures of 28 x 28, encoder pixels (L1, 1,024 "
-            f"numbers), {K} results,\nrecall {RECALL} asked for, {recall:.4f} reached by {SAMPLED} answers. "
-            "Server and client on one core each,\nover loopback.\n\n"
+            f"numbers), {K} results,\nrecall {RECALL} asked for, {recall:.4f} reached by {SAMPLED} "
+            "answers. Server and client on one core each,\nover loopback.\n\n"
             "| load | requests a second | wait, ms: median | 99 % | 99.9 % | wrong answers |\n"
             "|---|---:|---:|---:|---:|---:|"
         )

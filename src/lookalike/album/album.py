@@ -140,7 +140,8 @@ class Album:
         """What pictures are compared by."""
         if self._wanted is not None:
             return self._wanted
-        known = self.catalog.fact("encoders", {}) if self.is_synced else {}
+        is_there = self._catalog is not None or self.is_synced
+        known = self.catalog.fact("encoders", {}) if is_there else {}
         return tuple(map(str, known)) or default_encoders()  # the first sync has none there yet
 
     def encoder(self, name: str) -> Encoder:

@@ -33,6 +33,7 @@ __all__ = ["FORMAT", "Catalog", "Content", "File", "Name", "content_id", "shown"
 FORMAT = 1
 _FILE = "catalog.sqlite"
 _WAIT_S = 30.0  # for a commit of somebody else
+_MANY, _MOST_HELD = 1_000, 32_768  # contents of one call, and of all, that are remembered: 32 MB
 _NONE: frozenset[str] = frozenset()
 
 _SCHEMA = """
@@ -161,6 +162,14 @@ class File:
     reason: str | None = None
 
 
+class _Remembered(NamedTuple):
+    """What was read of a catalogue in one state of it."""
+
+    state: tuple[int, int] | None
+    facts: dict[str, str | None]
+    held: dict[int, tuple[Content, list[File]] | None]
+
+
 def content_id(digest: str) -> int:
     """The id of a content: 63 bits of its digest."""
     return int(digest, 16) & (2**63 - 1)
@@ -195,6 +204,7 @@ class Catalog:
                 f"{_FILE}. Run sync first."
             )
         self._one_at_a_time = threading.RLock()
+        self._memory = _Remembered(None, {}, {})
         with self._told():
             self._database = sqlite3.connect(
                 self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
@@ -249,6 +259,7 @@ class Catalog:
             except BaseException:
                 if self._database.in_transaction:  # a full disk has ended it already
                     self._database.execute("ROLLBACK")
+                self._memory = _Remembered(None, {}, {})  # what was read in it never was
                 raise
 
     @contextlib.contextmanager
@@ -294,9 +305,14 @@ class Catalog:
 
     def fact(self, name: str, default: Any = None) -> Any:
         """A fact of the album."""
-        rows = self.ask("SELECT value FROM facts WHERE name = ?", (name,))
+        with self._one_at_a_time, self._told():
+            texts = self._remembered().facts
+            if name not in texts:
+                rows = self.ask("SELECT value FROM facts WHERE name = ?", (name,))
+                texts[name] = rows[0][0] if rows else None
+            text = texts[name]
         try:
-            return json.loads(rows[0][0]) if rows else default
+            return default if text is None else json.loads(text)
         except ValueError as error:
             raise CorruptStore(str(self.path), f"the fact {name!r} is no JSON") from error
 
@@ -363,7 +379,24 @@ class Catalog:
         return sorted(self._checked(Name(*row)).path for row in rows)
 
     def holders(self, contents: Sequence[int]) -> dict[int, tuple[Content, list[File]]]:
-        """Contents and the files that have them, by id; those that no file has are left out."""
+        """Contents and the files that have them, by id; those that no file has are left out.
+
+        Few are remembered, until anything changes: searches find the same again and again.
+        """
+        if len(contents) > _MANY:
+            return self._holders(contents)
+        with self._one_at_a_time, self._told():
+            held = self._remembered().held
+            missing = [own for own in contents if own not in held]
+            if missing:
+                if len(held) + len(missing) > _MOST_HELD:
+                    held.clear()
+                    missing = list(contents)
+                held.update(dict.fromkeys(missing, None))
+                held.update(self._holders(missing))
+            return {own: found for own in contents if (found := held[own]) is not None}
+
+    def _holders(self, contents: Sequence[int]) -> dict[int, tuple[Content, list[File]]]:
         found: dict[int, tuple[Content, list[File]]] = {}
         for *stored, folder, name in self.ask(
             "SELECT contents.*, files.size, mtime_ns, ctime_ns, inode, looked_ns, folders.path, "
@@ -377,6 +410,14 @@ class Catalog:
             file = File(self._checked(Name(folder, name)), Stamp(*stored[10:14]), stored[14], own)
             found[own][1].append(file)
         return found
+
+    def _remembered(self) -> _Remembered:
+        """What was read and holds still: nothing was changed since, by whomever."""
+        (version,) = self._database.execute("PRAGMA data_version").fetchone()
+        state = (version, self._database.total_changes)
+        if self._memory.state != state:
+            self._memory = _Remembered(state, {}, {})
+        return self._memory
 
     def _checked(self, name: Name) -> Name:
         """A name that stays in the album: a catalogue may come from a stranger."""
@@ -481,7 +522,7 @@ def _close(database: sqlite3.Connection, owner: int) -> None:
 
 def _content(row: Sequence[Any]) -> Content:
     featureless = _NONE if row[9] == "[]" else _names(row[9])
-    return Content(*row[1:9], featureless=featureless)
+    return Content(row[1], row[2], *row[3:9], featureless)  # type: ignore[call-arg]
 
 
 def _names(text: str) -> frozenset[str]:
