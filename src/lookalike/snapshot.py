@@ -147,6 +147,11 @@ class Snapshot:
         slots, distances = engine.nearest(items, count, k + 1, threads, self.present, widened)
         slots, distances = np.atleast_2d(slots), np.atleast_2d(distances)
         ids = self.members.ids_of(slots)
+        if not (distances[:, 1:] == distances[:, :-1]).any():  # as a rule: no tie to be broken
+            ids, distances = ids[:, :k], distances[:, :k]
+            if count is None:
+                ids, distances = ids[0], distances[0]
+            return Neighbors(ids, distances, _flags(widened, count))
         order = np.lexsort((ids, distances))
         ids = np.take_along_axis(ids, order, 1)[:, :k]
         tied = np.flatnonzero((distances[:, k - 1] == distances[:, k]) & (slots[:, k] >= 0))

@@ -151,6 +151,9 @@ class Album:
                 f"encoder must be one of this album: {', '.join(self.encoders)}; got {name!r}. Add "
                 "it with sync."
             )
+        return self._known(name)
+
+    def _known(self, name: str) -> Encoder:
         with self._opening:
             if name not in self._encoders:
                 self._encoders[name] = encoder_named(name)
@@ -405,41 +408,58 @@ class Album:
         k, recall, threads
             As for :meth:`search`.
         """
-        k = arrays.positive_integer(k, "k", 2**31)
-        encoders = {name: self.encoder(name) for name in query.vectors}
         indexes = {name: self.index(name) for name in query.vectors}
-        with self.catalog.view():
-            return find(query, self.catalog, indexes, encoders, k, recall, threads)
+        return self._found(query, indexes, k, recall, threads)
 
-    def query_of(
-        self, content: int, *, encoder: str | None = None, file: bytes | None = None
-    ) -> tuple[Query, list[str]]:
-        """What to search for to find what looks like a member, by its stored vectors.
+    def similar(
+        self,
+        content: int,
+        k: int = 10,
+        *,
+        encoder: str | None = None,
+        recall: float | None = None,
+        threads: int = 1,
+    ) -> Matches:
+        """Find what looks like a member, by its stored vectors: no picture is read.
 
         Parameters
         ----------
         content : int
-            Id of its bytes.
-        encoder : str, optional
-            Only this one.
-        file : bytes, optional
-            The file that is meant: it alone is left out. All that have these bytes unless given.
-
-        Returns
-        -------
-        Query, list of str
-            And which encoders see too little in it.
+            Id of its bytes. All files that have them are left out.
+        k, encoder, recall, threads
+            As for :meth:`search`.
         """
-        vectors, notes = {}, []
-        for name in self.encoders if encoder is None else (encoder,):
-            index = self.index(name)
-            if content in index:
-                vectors[name] = index.vectors([content])
-            else:
-                notes.append(_SEES_TOO_LITTLE.format(name))
-        if file is None:
-            return Query(vectors, without=content), notes
-        return Query(vectors, content=content, path=file), notes
+        indexes = self._indexes_of(encoder)
+        vectors, notes = _stored(content, indexes)
+        query = Query(vectors, without=content)
+        return Matches(self._found(query, indexes, k, recall, threads), notes)
+
+    def vectors(self, content: int, *, encoder: str | None = None) -> dict[str, npt.NDArray[Any]]:
+        """The stored vectors of a member, by encoder, each of shape (1, d).
+
+        Encoders that see too little in it have none.
+        """
+        return _stored(content, self._indexes_of(encoder))[0]
+
+    def _indexes_of(self, encoder: str | None) -> dict[str, Index]:
+        if encoder is not None:
+            self.encoder(encoder)  # refuses what is none of this album
+        return {
+            name: self.index(name) for name in (self.encoders if encoder is None else (encoder,))
+        }
+
+    def _found(
+        self,
+        query: Query,
+        indexes: Mapping[str, Index],
+        k: int,
+        recall: float | None,
+        threads: int,
+    ) -> list[Match]:
+        k = arrays.positive_integer(k, "k", 2**31)
+        encoders = {name: self._known(name) for name in indexes}
+        with self.catalog.view():
+            return find(query, self.catalog, indexes, encoders, k, recall, threads)
 
     def _query(
         self,
@@ -456,8 +476,8 @@ class Album:
             and turned == (Orientation.UPRIGHT,)
             and self._is_as_synced(file)
         ):
-            only = next(iter(encoders)) if len(encoders) == 1 else None
-            return self.query_of(file.content, encoder=only, file=file.name.path)
+            stored, notes = _stored(file.content, {name: self.index(name) for name in encoders})
+            return Query(stored, content=file.content, path=file.name.path), notes
         pixels = asked.pixels()
         vectors, notes = {}, []
         for name, own in encoders.items():
@@ -831,6 +851,19 @@ class Album:
 def is_album(home: Path) -> bool:
     """Whether a folder holds the own files of an album."""
     return (home / "catalog.sqlite").is_file()
+
+
+def _stored(
+    content: int, indexes: Mapping[str, Index]
+) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:
+    """The vectors of a member, and what is to be said of encoders that have none."""
+    vectors, notes = {}, []
+    for name, index in indexes.items():
+        try:
+            vectors[name] = index.vectors([content])
+        except InvalidInput:
+            notes.append(_SEES_TOO_LITTLE.format(name))
+    return vectors, notes
 
 
 def _encoded(encoder: Encoder, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any] | None:

@@ -34,6 +34,7 @@ __all__ = [
     "AlbumPath",
     "Home",
     "Null",
+    "bring_into_step",
     "explain",
     "is_album_at",
     "listed",
@@ -193,6 +194,12 @@ def sync(
         print_text(str(_legible(report)))
     if report.unreadable or report.refused:
         raise typer.Exit(SOME_UNREADABLE)
+
+
+def bring_into_step(album: Album, *, quiet: bool) -> Synced:
+    """Sync an album as it was synced last, with a bar."""
+    with progress(quiet=quiet, rate=True) as tell:
+        return album.sync(progress=_syncing(tell))
 
 
 def _legible(report: Synced) -> Synced:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import xxhash
 
 from lookalike.album.album import Album
 from lookalike.album.catalog import Content, File, content_id, shown
+from lookalike.album.comparison import Comparison
 from lookalike.album.matches import Match
 from lookalike.album.matches import Query as Vectors
 from lookalike.errors import InvalidInput
 from lookalike.pictures.read import read_picture
+from lookalike.recall import Measured
 from lookalike.web.collection import (
     Found,
     Hit,
@@ -31,6 +34,7 @@ from lookalike.web.limits import LIMITS, Limits
 from lookalike.web.searched import searched
 from lookalike.web.thumbnails import Thumbnails, shrunk_jpeg
 from lookalike.web.uploads import Uploads
+from lookalike.web.vectors import checked_vector
 
 __all__ = ["AlbumCollection"]
 
@@ -137,22 +141,29 @@ class AlbumCollection:
         """The pictures that look most like one."""
         if query.flips or query.rotations:
             return self._search_turned(query)
+        if query.id is not None:
+            return self._search_member(query.id, query)
         vectors, notes = self._vectors(query)
         started = time.perf_counter()
         found = self.album.find(vectors, query.k, recall=query.recall)
         took = (time.perf_counter() - started) * 1e6
         return Found(tuple(_hits(found)), tuple(notes), took)
 
+    def _search_member(self, id: str, query: Query) -> Found:
+        content, _ = self._held(id)
+        started = time.perf_counter()
+        found = self.album.similar(content.id, query.k, encoder=query.encoder, recall=query.recall)
+        took = (time.perf_counter() - started) * 1e6
+        return Found(tuple(_hits(found)), found.notes, took)
+
     def _vectors(self, query: Query) -> tuple[Vectors, list[str]]:
         """What is compared with the indexes."""
         if query.id is not None:
-            own = id_of(query.id)
-            content = self.album.catalog.content(own)
-            if content is None or content.reason is not None:
-                raise self._unknown(query.id)
-            return self.album.query_of(own, encoder=query.encoder)
+            content, _ = self._held(query.id)
+            return Vectors(self.album.vectors(content.id, encoder=query.encoder)), []
         if query.vector is not None:
-            return Vectors({self._named(query): query.vector[np.newaxis]}), []
+            name = self._named(query)
+            return Vectors({name: self._checked(name, query.vector)[np.newaxis]}), []
         assert query.picture is not None
         outcome = self._uploads.read(query.picture)
         names = self.encoders if query.encoder is None else (self._named(query),)
@@ -164,6 +175,13 @@ class AlbumCollection:
         ]
         vectors = {name: code.vector[np.newaxis] for name, code in usable.items()}
         return Vectors(vectors, content=content_id(outcome.digest or "0")), notes
+
+    def _checked(self, encoder: str, vector: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """A vector that somebody sent, as this encoder makes them."""
+        own = self.album.encoder(encoder)
+        if own.metric == "hamming":
+            return checked_vector(vector, -(-own.dimension // 8), 255)
+        return checked_vector(vector, own.dimension, 255 if own.metric == "l1" else None)
 
     def _named(self, query: Query) -> str:
         if query.encoder is None:
@@ -209,6 +227,22 @@ class AlbumCollection:
             searched(name, self.album.index(name), own[0], query.k, query.recall, similar[name])
             for name, own in vectors.vectors.items()
         ]
+
+    def compare(self, one: str, other: str) -> Comparison:
+        """Why two pictures match, or why a search for the one does not find the other."""
+        return self.album.explain(self._bytes(one)[1], self._bytes(other)[1])
+
+    # ---- the album
+
+    def check(self) -> None:
+        """Open all indexes; an error says what is the matter."""
+        for name in self.encoders:
+            self.album.index(name)
+
+    def measure(self, encoder: str | None, k: int) -> tuple[str, Measured]:
+        """Recall of an encoder's index, the first unless named."""
+        name = self.encoders[0] if encoder is None else encoder
+        return name, self.album.index(name).measure(k)
 
 
 def _item(content: Content, files: Sequence[File]) -> Item:

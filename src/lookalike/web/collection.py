@@ -183,6 +183,8 @@ class Searched:
         Of comparing with every vector.
     exact_ids : tuple of int
         What that found.
+    exact_distances : tuple of float
+        How far these are, the nearest first.
     recall : float
         The share of these (by distance) that the search found.
     promised : float or None
@@ -196,6 +198,7 @@ class Searched:
     explanation: Explanation
     exact_microseconds: float
     exact_ids: tuple[int, ...]
+    exact_distances: tuple[float, ...]
     recall: float
     promised: float | None
     similar: float

@@ -16,6 +16,7 @@ from lookalike.errors import InvalidInput
 from lookalike.index import Index
 from lookalike.pictures.pillow import pillow
 from lookalike.pictures.read import read_picture
+from lookalike.recall import Measured
 from lookalike.web.collection import (
     Found,
     Hit,
@@ -29,6 +30,7 @@ from lookalike.web.collection import (
 )
 from lookalike.web.limits import LIMITS, Limits
 from lookalike.web.searched import searched
+from lookalike.web.vectors import checked_vector
 
 __all__ = ["DigitsCollection", "digit_of", "png_of"]
 
@@ -105,22 +107,14 @@ class DigitsCollection:
     def vector(self, query: Query) -> npt.NDArray[np.uint8]:
         """What is compared: the 8 x 8 numbers of a digit, of a drawing, or as given."""
         if query.encoder not in (None, _ENCODER):
-            raise InvalidInput(
-                f"encoder must be {_ENCODER!r}, by which digits are compared; got "
-                f"{query.encoder!r}. Leave it out."
-            )
+            raise _unknown_encoder(query.encoder)
         if query.id is not None:
             image: npt.NDArray[np.uint8] = self.images[self._number(query.id)]
             return image
         if query.picture is not None:
             return digit_of(read_picture(query.picture, limits=self.limits.picture).pixels)
-        vector = np.asarray(query.vector)
-        if vector.size != _SIDE * _SIDE:
-            raise InvalidInput(
-                f"a vector of a digit must have 64 numbers from 0 to 16; got {vector.size}. Pass "
-                "one row of pixels after the other."
-            )
-        return vector.reshape(_SIDE, _SIDE).astype(np.uint8)
+        vector = np.asarray(query.vector).ravel()
+        return checked_vector(vector, _SIDE * _SIDE, _LARGEST).reshape(_SIDE, _SIDE)
 
     def search(self, query: Query) -> Found:
         """The closest digits."""
@@ -150,6 +144,22 @@ class DigitsCollection:
     def how(self, query: Query) -> Sequence[Searched]:
         """How that search goes, beside an exact scan."""
         return [searched(_ENCODER, self.index, self.vector(query), query.k, query.recall, _SIMILAR)]
+
+    def check(self) -> None:
+        """They are in memory: nothing can be the matter."""
+
+    def measure(self, encoder: str | None, k: int) -> tuple[str, Measured]:
+        """Recall of their index."""
+        if encoder not in (None, _ENCODER):
+            raise _unknown_encoder(encoder)
+        return _ENCODER, self.index.measure(k)
+
+
+def _unknown_encoder(encoder: str | None) -> InvalidInput:
+    return InvalidInput(
+        f"encoder must be {_ENCODER!r}, by which digits are compared; got {encoder!r}. Leave it "
+        "out."
+    )
 
 
 def digit_of(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

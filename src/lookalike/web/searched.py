@@ -41,6 +41,7 @@ def searched(
         explanation,
         min(times) * 1e6,
         tuple(exact.ids[exact.ids >= 0].tolist()),
+        tuple(true.tolist()),
         _recall_of(explanation.hits.distances, true),
         own if own is not None else index.recall,
         similar,

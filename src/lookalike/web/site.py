@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from lookalike.errors import NotSupported
 from lookalike.web.album import AlbumCollection
 from lookalike.web.digits import DigitsCollection
+from lookalike.web.kept import Kept
+from lookalike.web.lab import Lab
 from lookalike.web.limits import LIMITS, Limits
+from lookalike.web.metrics import Metrics
+from lookalike.web.syncing import Syncing
 from lookalike.web.work import Work
 
 __all__ = ["Site"]
@@ -26,6 +32,11 @@ class Site:
         self.collection = collection
         self.limits = limits
         self.work = Work(limits)
+        self.kept = Kept()
+        self.metrics = Metrics(self)
+        self._syncing = (
+            Syncing(collection.album) if isinstance(collection, AlbumCollection) else None
+        )
 
     @property
     def album(self) -> AlbumCollection:
@@ -37,10 +48,7 @@ class Site:
             When the digits are served.
         """
         if not isinstance(self.collection, AlbumCollection):
-            raise NotSupported(
-                "this can be asked of an album; the digits are served here. Start: lookalike serve "
-                "DIR"
-            )
+            raise _not_an_album()
         return self.collection
 
     @property
@@ -58,7 +66,44 @@ class Site:
             )
         return self.collection
 
+    @cached_property
+    def lab(self) -> Lab:
+        """Hash tables over the digits.
+
+        Raises
+        ------
+        NotSupported
+            When an album is served.
+        """
+        return Lab(self.digits.images, self.digits.labels)
+
+    @property
+    def syncing(self) -> Syncing:
+        """The sync of the album.
+
+        Raises
+        ------
+        NotSupported
+            When the digits are served.
+        """
+        if self._syncing is None:
+            raise _not_an_album()
+        return self._syncing
+
+    def end_news(self) -> None:
+        """Let those who wait for news go: the server is about to end."""
+        if self._syncing is not None:
+            self._syncing.end_news()
+
     def close(self) -> None:
         """End everything."""
+        if self._syncing is not None:
+            self._syncing.close()
         self.work.close()
         self.collection.close()
+
+
+def _not_an_album() -> NotSupported:
+    return NotSupported(
+        "this can be asked of an album; the digits are served here. Start: lookalike serve DIR"
+    )

@@ -56,7 +56,7 @@ class Uploads:
                 )
             (outcome,) = self._pool.outcomes([Job(path)])
         if outcome.status != "encoded":
-            raise UnreadableImage(_WHAT, f"it {outcome.reason or outcome.status}")
+            raise UnreadableImage(_WHAT, f"reading it failed: {outcome.reason or outcome.status}")
         return outcome
 
     def close(self) -> None:

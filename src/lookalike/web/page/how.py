@@ -2,18 +2,252 @@
 
 from __future__ import annotations
 
-from nicegui import ui
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from fastapi import Request
+from nicegui import background_tasks, ui
+
+from lookalike.errors import LookalikeError
+from lookalike.web import lab
+from lookalike.web.collection import Item, Searched
+from lookalike.web.digits import DigitsCollection
+from lookalike.web.page.asked import Asked, asked_of
+from lookalike.web.page.charts import Dot, chance_chart, chart, table
 from lookalike.web.page.frame import frame
+from lookalike.web.page.parts import (
+    figures,
+    heading,
+    nothing,
+    notice,
+    section,
+    tag,
+    thumbnail,
+    wrong,
+)
+from lookalike.web.searched import searched
 from lookalike.web.site import Site
 
 __all__ = ["add"]
+
+_BITS, _TABLES = 20, 5  # of the course
+_DIGITS = 9  # of a number in an address
+_FAR = 1.5  # times the threshold or the farthest neighbour: what a chart shows
+_RADIUS = re.compile(r"look up (\d+) substrings, radii up to (\d+)")
+
+_PLANS = {
+    "exact": "Every vector of the index is compared with yours. With as many as there are here "
+    "that costs least, and nothing can be missed.",
+    "multi_index": "A code of bits is cut into pieces. Codes that differ in few bits differ in "
+    "still fewer in at least one piece (the pigeonhole principle), so that looking up pieces like "
+    "yours finds every code within a radius, without comparing the others.",
+    "tables": "Vectors are hashed so that those close together often get the same code. Those with "
+    "the same code lie in one bucket. Only what shares a bucket with yours, in one of several "
+    "tables, is compared. What shares none is missed.",
+    "cells": "Vectors were sorted into cells of like ones when the index was built. Only the cells "
+    "nearest to yours are looked at, and how many is set so that the promised share is found: that "
+    "was measured on vectors of this index.",
+    "prefixes": "Vectors are hashed in several tables; those whose codes begin like yours are "
+    "looked at first, until the promised chance of having found each neighbour is reached.",
+}
+_STEPS = {
+    "hash": "Compute codes, to know where to look.",
+    "filter": "Throw out, by a quick look, what cannot be among the nearest.",
+    "verify": "Compute the true distance of what is left, and keep the nearest.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the page shows."""
+
+    item: Item | None
+    chosen: bool
+    searches: tuple[Searched, ...]
+    near: dict[str, float]
+    tables: Searched | None
 
 
 def add(site: Site) -> None:
     """Add this page."""
 
     @ui.page("/how")
-    async def page() -> None:
+    async def page(request: Request) -> None:
+        values = request.query_params
+        asked = asked_of(values, site)
+        setting = (
+            _within(values.get("bits", ""), _BITS, lab.LARGEST_BITS),
+            _within(values.get("tables", ""), _TABLES, lab.LARGEST_TABLES),
+        )
         with frame(site, "/how"):
-            ui.label("how")
+            heading("How it was found", "What a search does, step by step, and what it saves.")
+            with tag("div", classes="lk-how", aria_live="polite") as place:
+                tag("p", "Searching …", classes="lk-muted")
+
+        async def load() -> None:
+            try:
+                shown = await site.work.run(_search, site, asked, setting)
+            except LookalikeError as error:
+                place.clear()
+                wrong("This cannot be shown", str(error))
+                return
+            place.clear()
+            _show(shown, setting)
+
+        background_tasks.create(load(), context=place, name="how")
+
+
+def _within(text: str, usual: int, largest: int) -> int:
+    """A number of an address, which may hold anything."""
+    fits = text.isascii() and text.isdigit() and len(text) < _DIGITS
+    return min(max(int(text), 1), largest) if fits else usual
+
+
+def _search(site: Site, asked: Asked, setting: tuple[int, int]) -> _Shown | None:
+    """Search again, and note what happens; some picture, if none is asked for."""
+    own, chosen = site.collection, asked.is_empty
+    if chosen:
+        some = own.items(0, 1)
+        if not some:
+            return None
+        asked = replace(asked, id=some[0].id)
+    query = asked.query(site)
+    searches = tuple(own.how(query))
+    item = own.item(asked.id) if asked.id else None
+    if isinstance(own, DigitsCollection):
+        index = lab.tables_index(own.images, *setting)
+        vector, similar = own.vector(query), searches[0].similar
+        tables = searched(searches[0].encoder, index, vector, query.k, None, similar)
+        return _Shown(item, chosen, searches, {}, tables)
+    return _Shown(item, chosen, searches, site.album.album.thresholds("near"), None)
+
+
+def _show(shown: _Shown | None, setting: tuple[int, int]) -> None:
+    if shown is None:
+        nothing("There is no picture yet", "Sync the album, then search for one of its pictures.")
+        return
+    if shown.item is not None:
+        with tag("div", classes="lk-how-query"):
+            thumbnail(shown.item, side=192, lazy=False)
+            tag("p", f"Searched for: {shown.item.title}")
+    if shown.chosen:
+        notice("No search was given, so one of the pictures was chosen. Search for any, then look.")
+    for own in shown.searches:
+        with section(f"Compared by {own.encoder}"):
+            _show_search(own, shown.near.get(own.encoder), None)
+    if shown.tables is not None:
+        k, m = setting
+        with section(f"The same search with {m} hash tables of {k} bits"):
+            _show_search(shown.tables, None, setting)
+            tag("a", "Change bits and tables in the lab", href="/lab")
+
+
+def _show_search(own: Searched, near: float | None, setting: tuple[int, int] | None) -> None:
+    engine = own.explanation.plan.partition(" ")[0]
+    tag("p", _PLANS.get(engine, own.explanation.plan))
+    took = sum(step.microseconds for step in own.explanation.steps)
+    figures(
+        {
+            "Nearest found": f"{own.recall:.0%} of {len(own.exact_ids)}",
+            "Promised": _promise(own, engine, setting),
+            "This search": f"{took:,.0f} µs",
+            "Comparing all": f"{own.exact_microseconds:,.0f} µs",
+        }
+    )
+    _show_steps(own)
+    _show_chart(own, engine, near, setting)
+    tag("p", f"The plan: {own.explanation.plan}", classes="lk-muted lk-how-plan")
+
+
+def _promise(own: Searched, engine: str, setting: tuple[int, int] | None) -> str:
+    if engine in ("exact", "multi_index"):
+        return "all"
+    if setting is not None or own.promised is None:
+        return "a chance for each: the curve below"
+    return f"{own.promised:.0%} on average"
+
+
+def _show_steps(own: Searched) -> None:
+    """A bar for each step, as long as what is left; and in words."""
+    size = own.explanation.size
+    rows = [("all", "The vectors of the index.", f"{size:,}", "")]
+    rows += [
+        (
+            step.name,
+            f"{_STEPS.get(step.name, '')} ({step.does})",
+            f"{step.left:,}",
+            f"{step.microseconds:,.1f}",
+        )
+        for step in own.explanation.steps
+    ]
+    rows.append(
+        (
+            "exact scan",
+            "For comparison: the distance to every vector.",
+            f"{size:,}",
+            f"{own.exact_microseconds:,.1f}",
+        )
+    )
+    table(
+        ("step", "what it does", "vectors left", "microseconds"),
+        rows,
+        caption=f"Steps of the search by {own.encoder}",
+    ).classes("lk-how-steps")
+
+
+def _show_chart(
+    own: Searched, engine: str, near: float | None, setting: tuple[int, int] | None
+) -> None:
+    hits = own.explanation.hits
+    found = set(hits.ids.tolist())
+    farthest = max(own.exact_distances, default=1.0)
+    end = max(farthest * 1.1, own.similar * _FAR) or 1.0
+    line, curve = _curve(own, engine, end, setting)
+    dots = [
+        Dot(distance, _height(curve, distance), number in found)
+        for number, distance in zip(own.exact_ids, own.exact_distances, strict=True)
+    ]
+    marks = {"similar": own.similar} | ({} if near is None else {"near": near})
+    missed = sum(not dot.found for dot in dots)
+    chart(
+        chance_chart(curve, dots, line=line, marks=marks, unit=f"distance ({own.metric})"),
+        f"The {len(dots)} nearest by distance, up to {farthest:g}; {missed} of them were missed. "
+        f"Up to {own.similar:g} pictures are called similar.",
+    )
+    table(
+        ("neighbour", "distance", line, "found"),
+        [
+            (f"{rank}", f"{dot.distance:g}", f"{dot.chance:.0%}", "yes" if dot.found else "no")
+            for rank, dot in enumerate(dots, 1)
+        ],
+        caption=f"The nearest by {own.encoder}, and the chance of finding each",
+        hidden=True,
+    )
+
+
+def _curve(
+    own: Searched, engine: str, end: float, setting: tuple[int, int] | None
+) -> tuple[str, Sequence[tuple[float, float]]]:
+    """What finds a neighbour at a distance, and its chance."""
+    if setting is not None:
+        return "chance to share a bucket", lab.curve(*setting)
+    if engine == "exact":
+        return "all are compared: found", [(0.0, 1.0), (end, 1.0)]
+    if engine == "multi_index":
+        looked = _RADIUS.search(" ".join(step.does for step in own.explanation.steps))
+        if looked and len(own.explanation.steps) == 1:
+            radius = float(looked[2])
+            return "all within this radius are found", [(0.0, 1.0), (radius, 1.0)]
+        return "all are compared: found", [(0.0, 1.0), (end, 1.0)]
+    promised = own.promised or 0.0
+    return "promised on average", [(0.0, promised), (end, promised)]
+
+
+def _height(curve: Sequence[tuple[float, float]], distance: float) -> float:
+    """Of the curve, between its points."""
+    for (left, low), (right, high) in itertools.pairwise(curve):
+        if left <= distance <= right:
+            return low + (high - low) * (distance - left) / (right - left)
+    return curve[-1][1]

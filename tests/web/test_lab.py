@@ -1,0 +1,77 @@
+"""The lab in a browser: the lesson of the course in ten seconds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from tests.web.conftest import opened
+
+
+def figure(tab: Any, name: str) -> float:
+    text = tab.locator("dl div", has_text=name).locator("dd").inner_text()
+    return float(re.sub(r"[^0-9.].*", "", text.replace(",", "")))
+
+
+def measured(tab: Any, address: str) -> None:
+    tab.goto(address)
+    tab.get_by_text(re.compile(r"of 1,500")).first.wait_for()
+
+
+def pressed(tab: Any, slider: str, key: str, times: int) -> None:
+    before = tab.locator(".lk-figures").inner_text()
+    tab.locator(f".lk-lab-slider:has-text('{slider}') [tabindex='0']").focus()
+    for _ in range(times):
+        tab.keyboard.press(key)
+    tab.wait_for_function(
+        "before => document.querySelector('.lk-figures').innerText !== before", arg=before
+    )
+    tab.wait_for_timeout(600)
+
+
+def test_more_bits_leave_fewer_candidates_and_find_less(tab: Any, digits_site: str) -> None:
+    measured(tab, f"{digits_site}/lab")
+    candidates, found = figure(tab, "Candidates"), figure(tab, "Of the ten")
+    pressed(tab, "Bits in a code", "ArrowRight", 8)
+    assert figure(tab, "Candidates") < candidates
+    assert figure(tab, "Of the ten") < found
+
+
+def test_more_tables_find_more_and_compare_more(tab: Any, digits_site: str) -> None:
+    measured(tab, f"{digits_site}/lab")
+    candidates, found = figure(tab, "Candidates"), figure(tab, "Of the ten")
+    pressed(tab, "Tables", "ArrowRight", 8)
+    assert figure(tab, "Candidates") > candidates
+    assert figure(tab, "Of the ten") > found
+
+
+def test_another_digit_has_other_neighbours(tab: Any, digits_site: str) -> None:
+    measured(tab, f"{digits_site}/lab")
+    before = tab.locator(".lk-lab-neighbours").inner_text()
+    tab.locator(".lk-lab-digit").nth(3).click()
+    tab.wait_for_function(
+        "before => document.querySelector('.lk-lab-neighbours').innerText !== before", arg=before
+    )
+    assert tab.locator(".lk-lab-neighbours li").count() == 10
+    assert tab.locator(".lk-lab-digit[aria-pressed=true]").count() == 1
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("dark", [False, True])
+def test_it_is_readable_everywhere(
+    browser: Any, digits_site: str, screen: Callable[[Any, str], None], width: int, dark: bool
+) -> None:
+    with opened(browser, width=width, dark=dark) as tab:
+        measured(tab, f"{digits_site}/lab")
+        tab.wait_for_timeout(500)
+        screen(tab, f"lab-{width}-{'dark' if dark else 'light'}")
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        wrong = [
+            own["id"]
+            for own in Axe().run(tab).response["violations"]
+            if own["impact"] in ("serious", "critical")
+        ]
+        assert not wrong
