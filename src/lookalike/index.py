@@ -6,6 +6,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -1258,7 +1259,12 @@ class Index:
             else _planner_of(state).filtered(state.members.mask(where))
         )
         items, count = self._items(state, query)
-        return state.nearest(engine, items, count, more, threads).without(banned, k)
+        believed: AbstractContextManager[None] = nullcontext()
+        if id is not None and self._archive is not None:
+            believed = believing(self._archive.folder.about)  # rows on a disk may be anything
+        with believed:
+            found = state.nearest(engine, items, count, more, threads)
+        return found.without(banned, k)
 
 
 def _planner_of(state: Snapshot) -> Planner:

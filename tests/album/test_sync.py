@@ -423,3 +423,32 @@ def test_a_sync_that_is_killed_at_any_instant_loses_nothing(tmp_path: Path) -> N
 
 
 assert set(ENCODERS) == {"pdq", "phash"}
+
+
+def test_rules_that_no_file_matches_are_told_and_not_remembered(photos: Path) -> None:
+    album = synced(photos)
+    with pytest.raises(UnreadableFile, match=r"no file matches include='\*\.png'.*there were 5"):
+        album.sync(workers=1, include=["*.png"])
+    with pytest.raises(UnreadableFile, match=r"no file matches exclude='\*\.jpg', 'trip'"):
+        album.sync(workers=1, exclude=["*.jpg", "trip"])
+    report = album.sync(workers=1)
+    assert (report.files, report.deleted) == (5, 0)
+    assert album.sync(workers=1, include=["*.png"], emptied=True).deleted == 5
+    assert album.sync(workers=1, include=[]).new == 5
+
+
+def test_encoders_of_a_sync_that_failed_are_not_those_of_the_album(photos: Path) -> None:
+    synced(photos)
+    with Album(photos, encoders=("pdq", "pixels")) as other, pytest.raises(UnreadableFile):
+        other.sync(workers=1, include=["*.png"])
+    with Album(photos) as album:
+        assert album.encoders == ENCODERS
+        assert album.search("0.jpg", k=1, encoder="phash")[0].path == b"trip/0 small.jpg"
+
+
+def test_patterns_of_paths_are_about_the_top_of_the_album_too(photos: Path) -> None:
+    put(photos / "cache" / "9.jpg", scene(9))
+    put(photos / "trip" / "cache" / "9.jpg", scene(8))
+    assert synced(photos, exclude=["*/cache/*"]).catalog.count()["files"] == 5
+    assert synced(photos, exclude=["cache"]).catalog.count()["files"] == 5
+    assert synced(photos, exclude=["trip/*"]).catalog.count()["files"] == 5

@@ -43,7 +43,13 @@ from lookalike.album.plan import Plan
 from lookalike.album.sync import Progress, Synced, sync
 from lookalike.album.thresholds import Calibrated, Example, calibrate, thresholds_of
 from lookalike.album.walk import HOME, Rules
-from lookalike.errors import CorruptStore, InvalidInput, LookalikeError, UnreadableFile
+from lookalike.errors import (
+    CorruptStore,
+    InvalidInput,
+    LookalikeError,
+    UnreadableFile,
+    UnreadableImage,
+)
 from lookalike.index import Index
 from lookalike.pictures.encoders import Encoder, default_encoders, encoder_named, identity
 from lookalike.pictures.jobs import Stamp
@@ -221,7 +227,8 @@ class Album:
         include, exclude : sequence of str, optional
             Patterns as of the shell, for paths in the album if they have a slash, for names
             otherwise. Unless included files are given, the endings of pictures are. What is given
-            here is remembered for later syncs, as are the next two.
+            here is remembered for later syncs, as are the next two, once files were found by it;
+            an empty sequence takes it back.
         hidden : bool, optional
             Whether files and folders whose name begins with a dot belong to it; no unless given.
         links : bool, optional
@@ -249,6 +256,8 @@ class Album:
         ------
         Locked
             When another process syncs it.
+        UnreadableFile
+            When no file is there any more, or none that matches the patterns.
         InvalidInput
             When an encoder is not the one that made the index: versions are not mixed.
         Cancelled
@@ -257,15 +266,11 @@ class Album:
             recover(self.path, catalog)  # what an apply or undo that was killed has left
             rules = self._rules(catalog, include, exclude, hidden, links)
             encoders = {name: encoder_named(name) for name in self.encoders}
-            self._forget_other_encoders(catalog, encoders)
             with contextlib.ExitStack() as stack:
                 indexes = {
                     name: stack.enter_context(self._writable(name, own))
                     for name, own in encoders.items()
                 }
-                with catalog.change():
-                    catalog.set_fact("rules", rules.to_facts())
-                    catalog.set_fact("encoders", {n: identity(e) for n, e in encoders.items()})
                 again = self._unreadable(catalog) if retry else frozenset()
                 pool = stack.enter_context(
                     Pool(list(encoders), workers=workers, timeout_s=timeout_s)
@@ -279,6 +284,7 @@ class Album:
                     checksum=checksum,
                     emptied=emptied,
                     again=again,
+                    looked=lambda: self._remember(catalog, rules, encoders),
                     progress=progress,
                 )
 
@@ -319,9 +325,13 @@ class Album:
             own for (own,) in catalog.ask("SELECT id FROM contents WHERE reason IS NOT NULL")
         )
 
-    def _forget_other_encoders(self, catalog: Catalog, encoders: Mapping[str, Encoder]) -> None:
-        """Drop the indexes of encoders that are not wanted any more."""
-        for name in set(catalog.fact("encoders", {})) - set(encoders):
+    def _remember(self, catalog: Catalog, rules: Rules, encoders: Mapping[str, Encoder]) -> None:
+        """Remember what a sync was given; drop the indexes that are not wanted any more."""
+        others = set(catalog.fact("encoders", {})) - set(encoders)
+        with catalog.change():
+            catalog.set_fact("rules", rules.to_facts())
+            catalog.set_fact("encoders", {n: identity(e) for n, e in encoders.items()})
+        for name in others:
             shutil.rmtree(self.folder_of(name), ignore_errors=True)
 
     def _writable(self, name: str, encoder: Encoder) -> Index:
@@ -367,7 +377,7 @@ class Album:
             How many to find.
         encoder : str, optional
             To compare by this one alone. Otherwise each picture counts by the encoder that finds it
-            nearest, in units of the distance at which that one calls pictures similar.
+            nearest, in units of its threshold for similar pictures: see :meth:`thresholds`.
         flips, rotations : bool
             Look for mirrored pictures too; for those turned by quarters.
         recall : float, optional
@@ -459,7 +469,8 @@ class Album:
         k = arrays.positive_integer(k, "k", 2**31)
         encoders = {name: self._known(name) for name in indexes}
         with self.catalog.view():
-            return find(query, self.catalog, indexes, encoders, k, recall, threads)
+            similar = thresholds_of("similar", encoders, self._calibrated())
+            return find(query, self.catalog, indexes, encoders, similar, k, recall, threads)
 
     def _query(
         self,
@@ -477,6 +488,8 @@ class Album:
             and self._is_as_synced(file)
         ):
             stored, notes = _stored(file.content, {name: self.index(name) for name in encoders})
+            if not stored:
+                self._check_readable(file)
             return Query(stored, content=file.content, path=file.name.path), notes
         pixels = asked.pixels()
         vectors, notes = {}, []
@@ -490,10 +503,16 @@ class Album:
             vectors, turned, content_id(asked.digest()), None if file is None else file.name.path
         ), notes
 
+    def _check_readable(self, file: File) -> None:
+        """Refuse what has no vectors since it is no picture that can be read."""
+        content = None if file.content is None else self.catalog.content(file.content)
+        if content is not None and content.reason is not None:
+            raise UnreadableImage(str(self._path_of(file)), content.reason)
+
     def _is_as_synced(self, file: File) -> bool:
         """Whether a file has not changed since it was encoded."""
         try:
-            status = (self.path / shown(file.name.path)).lstat()
+            status = self._path_of(file).lstat()
         except OSError:
             return file.content is not None  # it is gone, and can still be searched for
         return file.content is not None and Stamp.of(status) == file.stamp
@@ -814,8 +833,14 @@ class Album:
         InvalidInput
             When it is none of the album, or no picture.
         """
-        file = self.member(path)
-        content = None
+        file, content = self.member(path), None
+        other = self.catalog.find(os.fsencode(path)) if file is None else None
+        if other is not None:
+            raise InvalidInput(
+                f"a picture must be one of the album {self.path}; got {os.fspath(path)!r}, where "
+                f"there is another file, {Path(path).absolute()}, beside the one of the album, "
+                f"{self._path_of(other)}. Give the full path of the one that is meant."
+            )
         if file is not None and file.content is not None:
             content = self.catalog.content(file.content)
         if content is None or content.reason is not None:
@@ -837,15 +862,41 @@ class Album:
         return os.path.normpath(own) if own not in (b"", b".") else b""
 
     def member(self, path: str | os.PathLike[str]) -> File | None:
-        """What the catalogue knows of a file: its path, or that in the album."""
-        own = os.fsencode(path)
-        root = os.fsencode(os.path.abspath(self.path)) + b"/"  # noqa: PTH100  # links stay
-        full = os.path.abspath(own)  # noqa: PTH100
-        for inside in (full[len(root) :] if full.startswith(root) else None, own):
-            file = None if inside is None else self.catalog.find(inside)
+        """What the catalogue knows of a file: of the one at a path, or at that path in the album.
+
+        A file that is there is the one that is meant: then the path is not read as one in the
+        album, but where it is the same file.
+        """
+        full = os.path.abspath(os.fsencode(path))  # noqa: PTH100  # links stay
+        for inside in _ways_inside(full, self.path):
+            file = self.catalog.find(inside)
             if file is not None:
                 return file
-        return None
+        file = self.catalog.find(os.fsencode(path))
+        if file is not None and os.path.isfile(full) and not self._is_at(file, full):  # noqa: PTH113
+            return None
+        return file
+
+    def _is_at(self, file: File, path: bytes) -> bool:
+        """Whether a path leads to a file of the album."""
+        with contextlib.suppress(OSError):
+            return os.path.samefile(path, self._path_of(file))  # noqa: PTH121
+        return False
+
+    def _path_of(self, file: File) -> Path:
+        return self.path / shown(file.name.path)
+
+
+def _ways_inside(path: bytes, root: Path) -> Iterator[bytes]:
+    """A full path by that in a folder, if it leads into it: as it is written, and as links lead."""
+    folder, name = os.path.split(path)
+    for full, top in (
+        (path, os.path.abspath(root)),  # noqa: PTH100
+        (os.path.join(os.path.realpath(folder), name), os.path.realpath(root)),  # noqa: PTH118
+    ):
+        above = os.path.join(os.fsencode(top), b"")  # noqa: PTH118
+        if full.startswith(above):
+            yield full[len(above) :]
 
 
 def is_album(home: Path) -> bool:

@@ -413,11 +413,16 @@ class Catalog:
 
     def _remembered(self) -> _Remembered:
         """What was read and holds still: nothing was changed since, by whomever."""
-        (version,) = self._database.execute("PRAGMA data_version").fetchone()
-        state = (version, self._database.total_changes)
+        state = self.state()
         if self._memory.state != state:
             self._memory = _Remembered(state, {}, {})
         return self._memory
+
+    def state(self) -> tuple[int, int]:
+        """Another one whenever anything has changed, by whomever."""
+        with self._one_at_a_time, self._told():
+            (version,) = self._database.execute("PRAGMA data_version").fetchone()
+            return version, self._database.total_changes
 
     def _checked(self, name: Name) -> Name:
         """A name that stays in the album: a catalogue may come from a stranger."""

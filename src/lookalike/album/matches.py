@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -90,7 +91,8 @@ class Match:
     encoder : str
         By which it is nearest; "bytes" where these are the same.
     nearness : float
-        Distance over that encoder's threshold for similar pictures: 1 is just similar.
+        Distance over the album's threshold for similar pictures by that encoder: 1 is just similar.
+        Where that threshold is 0, infinite unless the distance is.
     orientation : Orientation
         How the query has to be turned to look like it.
     why : str
@@ -116,7 +118,7 @@ class Match:
         return path_dict(self.path) | {
             "distance": self.distance,
             "encoder": self.encoder,
-            "nearness": self.nearness,
+            "nearness": self.nearness if math.isfinite(self.nearness) else None,
             "orientation": str(self.orientation),
             "why": self.why,
         }
@@ -191,12 +193,18 @@ class _Hit:
     encoder: str
     orientation: Orientation
 
+    @property
+    def order(self) -> tuple[float, float]:
+        """The nearest is the least; what no threshold tells apart by its distance."""
+        return self.nearness, self.distance if self.nearness == math.inf else 0.0
+
 
 def find(
     query: Query,
     catalog: Catalog,
     indexes: Mapping[str, Index],
     encoders: Mapping[str, Encoder],
+    thresholds: Mapping[str, float],
     k: int,
     recall: float | None = None,
     threads: int = 1,
@@ -210,6 +218,8 @@ def find(
     indexes : mapping of str to Index
     encoders : mapping of str to Encoder
         By the same names.
+    thresholds : mapping of str to float
+        By the same names: up to which distance pictures are similar.
     k : int
     recall : float, optional
         In place of the one of the indexes whose searches are not exact.
@@ -229,7 +239,7 @@ def find(
     most = max((len(indexes[name]) for name in query.vectors), default=0)
     wanted = k + 1  # for the query itself
     while True:
-        hits = _hits(query, indexes, encoders, min(wanted, max(most, 1)), recall, threads)
+        hits = _hits(query, indexes, thresholds, min(wanted, max(most, 1)), recall, threads)
         found = list(_files(hits, query, catalog, encoders))
         # Ids that the catalogue does not know are of a sync that goes on, or was cut off.
         if len(found) >= k or wanted >= most:
@@ -240,7 +250,7 @@ def find(
 def _hits(
     query: Query,
     indexes: Mapping[str, Index],
-    encoders: Mapping[str, Encoder],
+    thresholds: Mapping[str, float],
     k: int,
     recall: float | None,
     threads: int,
@@ -250,7 +260,7 @@ def _hits(
     if query.content is not None:
         best[query.content] = _Hit(-1.0, query.content, 0.0, BYTES, Orientation.UPRIGHT)
     for name, vectors in query.vectors.items():
-        index, threshold = indexes[name], encoders[name].similar
+        index, threshold = indexes[name], thresholds[name]
         if not len(index):
             continue
         own = None if index.recall is None else recall
@@ -259,12 +269,20 @@ def _hits(
             for content, distance in zip(
                 near.ids[row].tolist(), near.distances[row].tolist(), strict=True
             ):
-                hit = _Hit(distance / threshold, content, distance, name, orientation)
+                nearness = _nearness(distance, threshold)
+                hit = _Hit(nearness, content, distance, name, orientation)
                 known = best.get(content)
-                if content >= 0 and (known is None or hit.nearness < known.nearness):
+                if content >= 0 and (known is None or hit.order < known.order):
                     best[content] = hit
-    hits = sorted(best.values(), key=lambda hit: (hit.nearness, hit.content))
+    hits = sorted(best.values(), key=lambda hit: (hit.order, hit.content))
     return hits[:k]
+
+
+def _nearness(distance: float, threshold: float) -> float:
+    """A distance as a part of a threshold, as ``duplicates`` takes it."""
+    if threshold:
+        return distance / threshold
+    return math.inf if distance > 0 else 0.0
 
 
 def _files(

@@ -104,6 +104,7 @@ def sync(
     checksum: bool = False,
     emptied: bool = False,
     again: frozenset[int] = frozenset(),
+    looked: Callable[[], object] | None = None,
     progress: Progress | None = None,
 ) -> Synced:
     """Bring catalogue and indexes into step with the files of a folder.
@@ -125,6 +126,8 @@ def sync(
         Whether it is right that no file is there any more.
     again : frozenset of int
         Contents that are to be read again.
+    looked : callable, optional
+        Called once the files were looked at and nothing is the matter, before any is read.
     progress : callable, optional
         Called with files that were looked at and None, then with those that were read and how
         many there are to read. False cancels: what was committed stays.
@@ -133,10 +136,10 @@ def sync(
     ------
     Cancelled
     UnreadableFile
-        When the folder is not there, or all files have gone.
+        When the folder is not there, all files have gone, or none matches the rules any more.
     """
     return _Sync(root, catalog, indexes, rules, progress).run(
-        pool, checksum=checksum, emptied=emptied, again=again
+        pool, checksum=checksum, emptied=emptied, again=again, looked=looked
     )
 
 
@@ -165,13 +168,23 @@ class _Sync:
         self._progress = progress
         self.report = Synced()
 
-    def run(self, pool: Pool, *, checksum: bool, emptied: bool, again: frozenset[int]) -> Synced:
+    def run(
+        self,
+        pool: Pool,
+        *,
+        checksum: bool,
+        emptied: bool,
+        again: frozenset[int],
+        looked: Callable[[], object] | None,
+    ) -> Synced:
         start = time.monotonic()
         self._again = again | self._lacking()
         self._make_lists()
         self._look(checksum=checksum)
         if not emptied:
             self._check_there_is_something()
+        if looked is not None:
+            looked()
         self._read(pool)
         self._forget()
         self._settle()
@@ -256,11 +269,25 @@ class _Sync:
     def _check_there_is_something(self) -> None:
         """A drive that is not mounted is an empty folder, and no reason to forget an album."""
         known = self._catalog.count()["files"]
-        if known and not self.report.files and not self.report.refused:
+        if not known or self.report.files or self.report.refused:
+            return
+        if self._has_others():
             raise UnreadableFile(
-                f"{self._root} must hold the files of its album; it has none, and there were "
-                f"{known:,}. Is the drive mounted? If they were all removed, say so: --emptied."
+                f"{self._root} must hold the files of its album; no file matches "
+                f"{self._rules.in_words()}, and there were {known:,}. Give other patterns ('' for "
+                "none); if it is right that no picture is left, say so: --emptied."
             )
+        raise UnreadableFile(
+            f"{self._root} must hold the files of its album; it has none, and there were "
+            f"{known:,}. Is the drive mounted? If they were all removed, say so: --emptied."
+        )
+
+    def _has_others(self) -> bool:
+        """Whether patterns alone are why no file belongs to the album."""
+        if not self._rules.in_words():
+            return False
+        all_of_them = walk(os.fsencode(self._root), self._rules.without_patterns())
+        return any(visit.files for visit in all_of_them)
 
     # ---- read
 

@@ -6,7 +6,7 @@ import fnmatch
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,7 +43,8 @@ class Rules:
 
     Notes
     -----
-    A pattern with a slash is matched with the path in the album, one without with the name.
+    A pattern with a slash is matched with the path in the album, with and without a slash before
+    it; one without with the name.
     """
 
     include: tuple[str, ...] = ()
@@ -71,6 +72,17 @@ class Rules:
         """To be remembered."""
         return asdict(self)
 
+    def in_words(self) -> str:
+        """The patterns, as they were given."""
+        own = {"include": self.include, "exclude": self.exclude}
+        return ", ".join(
+            f"{name}={', '.join(map(repr, patterns))}" for name, patterns in own.items() if patterns
+        )
+
+    def without_patterns(self) -> Rules:
+        """Rules by which all files belong to an album that these may have meant."""
+        return replace(self, include=("*",) if self.include else (), exclude=())
+
     def has_folder(self, path: bytes, name: bytes) -> bool:
         """Whether a folder is walked through."""
         if name == HOME or (not self.hidden and name.startswith(b".")):
@@ -90,8 +102,9 @@ class Rules:
 
 def _matches(path: bytes, name: bytes, patterns: tuple[str, ...]) -> bool:
     return any(
-        fnmatch.fnmatchcase(shown(path if "/" in pattern else name), pattern)
+        fnmatch.fnmatchcase(shown(own), pattern)
         for pattern in patterns
+        for own in ((path, b"/" + path) if "/" in pattern else (name,))
     )
 
 

@@ -136,10 +136,11 @@ def sync(
         typer.Option(help="pdq, phash, pixels, embedding or onnx:MODEL.onnx; may be repeated."),
     ] = None,
     include: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Only such files; remembered.")
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Only such files; remembered; '' resets."),
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="No such files or folders; remembered.")
+        list[str] | None, typer.Option(metavar="GLOB", help="No such ones; remembered; '' resets.")
     ] = None,
     hidden: Annotated[
         bool | None, typer.Option("--hidden/--no-hidden", help="Names with a dot; remembered.")
@@ -165,7 +166,8 @@ def sync(
     \b
     [bold]Examples[/bold]
       lookalike sync photos
-      lookalike sync photos --exclude '*/cache/*' --hidden
+      lookalike sync photos --exclude cache --exclude '*/tmp/*' --hidden
+      lookalike sync photos --exclude ''                  all again
       lookalike sync /mnt/photos --album ~/albums/mnt     a disk that is only read
       lookalike sync photos --encoder pdq --encoder embedding
 
@@ -177,8 +179,8 @@ def sync(
         progress(quiet=quiet, rate=True) as tell,
     ):
         report = album.sync(
-            include=include,
-            exclude=exclude,
+            include=_patterns(include),
+            exclude=_patterns(exclude),
             hidden=hidden,
             links=links,
             checksum=checksum,
@@ -194,6 +196,11 @@ def sync(
         print_text(str(_legible(report)))
     if report.unreadable or report.refused:
         raise typer.Exit(SOME_UNREADABLE)
+
+
+def _patterns(given: list[str] | None) -> list[str] | None:
+    """Patterns that were given; an empty one takes back those of earlier syncs."""
+    return None if given is None else list(filter(None, given))
 
 
 def bring_into_step(album: Album, *, quiet: bool) -> Synced:

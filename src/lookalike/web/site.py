@@ -11,6 +11,7 @@ from lookalike.web.kept import Kept
 from lookalike.web.lab import Lab
 from lookalike.web.limits import LIMITS, Limits
 from lookalike.web.metrics import Metrics
+from lookalike.web.review import Review
 from lookalike.web.syncing import Syncing
 from lookalike.web.work import Work
 
@@ -34,6 +35,7 @@ class Site:
         self.work = Work(limits)
         self.kept = Kept()
         self.metrics = Metrics(self)
+        self._review = Review(collection.album) if isinstance(collection, AlbumCollection) else None
         self._syncing = (
             Syncing(collection.album) if isinstance(collection, AlbumCollection) else None
         )
@@ -76,6 +78,19 @@ class Site:
             When an album is served.
         """
         return Lab(self.digits.images, self.digits.labels)
+
+    @property
+    def review(self) -> Review:
+        """The review of the album's duplicates.
+
+        Raises
+        ------
+        NotSupported
+            When the digits are served.
+        """
+        if self._review is None:
+            raise _not_an_album()
+        return self._review
 
     @property
     def syncing(self) -> Syncing:

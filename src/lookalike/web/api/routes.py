@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from lookalike.web.api import album, lab, machine, pictures, searches, uploads
+from lookalike.web.api import album, lab, machine, pictures, review, searches, uploads
 from lookalike.web.api.asked import PROBLEMS
 from lookalike.web.problems import add_problems, forms_of
 from lookalike.web.requests import Requests
@@ -30,6 +30,7 @@ def add_api(app: FastAPI, site: Site) -> None:
     searches.add(own, site)
     uploads.add(own, site)
     album.add(own, site, hidden)
+    review.add(own, site, hidden)
     lab.add(own, site)
     beside = APIRouter(responses=PROBLEMS)
     machine.add(beside, site)

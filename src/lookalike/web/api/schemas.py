@@ -11,6 +11,7 @@ __all__ = [
     "Body",
     "CollectionBody",
     "ComparisonBody",
+    "DecisionBody",
     "ExactBody",
     "FileBody",
     "FoundBody",
@@ -21,6 +22,7 @@ __all__ = [
     "NearBody",
     "PictureBody",
     "PicturesBody",
+    "PlanBody",
     "ProblemBody",
     "SearchedBody",
     "SearchesBody",
@@ -54,6 +56,30 @@ class VectorBody(Body):
     )
     k: int = Field(24, ge=1, strict=True)
     recall: float | None = Field(None, gt=0, le=1)
+
+
+class DecisionBody(Body):
+    """A decision: of a group of duplicates, or of pictures that are none."""
+
+    kind: Literal["keep", "not_duplicates"]
+    group: str | None = Field(None, max_length=16, description="Id of a group.")
+    level: Literal["exact", "near", "similar"] = Field("near", description="Of that group.")
+    pictures: list[Id] | None = Field(None, min_length=2, max_length=300)
+
+
+class PlanBody(Body):
+    """Which suggestions are to be followed."""
+
+    level: Literal["exact", "near", "similar"] = "near"
+    folder: str | None = Field(None, max_length=4_096, description="Groups with a file in it.")
+    groups: list[Annotated[str, Field(max_length=16)]] | None = Field(
+        None, max_length=10_000, description="Only these."
+    )
+    keepers: dict[str, str] = Field(
+        default_factory=dict,
+        max_length=10_000,
+        description="By the id of a group: the id of the file that stays.",
+    )
 
 
 class ProblemBody(BaseModel):

@@ -5,7 +5,7 @@ Texts and attributes are set as such, never as HTML: what strangers wrote stays 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nicegui.elements.mixins.text_element import TextElement
@@ -13,6 +13,7 @@ from nicegui.elements.mixins.text_element import TextElement
 from lookalike.web.collection import Item
 
 __all__ = [
+    "button",
     "figures",
     "heading",
     "is_small",
@@ -148,6 +149,26 @@ def notice(text: str, *, kind: str = "info") -> TextElement:
     kind : {"info", "good", "warning", "bad"}
     """
     return tag("p", text, classes=f"lk-notice lk-{kind}", role="status")
+
+
+def button(
+    text: str, click: Callable[[], object], *, main: bool = False, small: bool = False
+) -> TextElement:
+    """A button that does something on the server.
+
+    Parameters
+    ----------
+    text : str
+    click : callable
+        May be a coroutine function.
+    main : bool
+        What most readers want here.
+    small : bool
+    """
+    classes = "lk-button" + (" lk-main" if main else "") + (" lk-small" if small else "")
+    own = tag("button", text, classes=classes, type="button")
+    own.on("click", lambda _: click(), [])
+    return own
 
 
 def nothing(title: str, advice: str) -> TextElement:
