@@ -15,13 +15,14 @@ demo: $(VENV)/.demo ## set up, and search the handwritten digits (the main job)
 test: $(VENV)/.test ## set up, and run all tests
 	$(VENV)/bin/python -m pytest tests src
 
-soak: $(VENV)/.test ## threads, readers beside a writer, forged files for a minute each; 5,000 kills, 1,000 of syncs (90 minutes)
+soak: $(VENV)/.test ## threads, readers beside a writer, forged files for a minute each; 5,000 kills, 1,000 of syncs; 10 minutes of a server (an hour)
 	LOOKALIKE_SOAK_SECONDS=60 LOOKALIKE_SOAK_KILLS=5000 LOOKALIKE_SOAK_ALBUM_KILLS=1000 \
 	  $(VENV)/bin/python -m pytest --durations=10 \
 	  tests/unit/test_changes.py tests/store tests/hostile/test_store_fuzz.py tests/album/test_sync.py
 	if $(PIP) install atheris; then \
 	  PYTHONPATH=. $(VENV)/bin/python tests/hostile/fuzz_manifest.py -max_total_time=60; \
 	else echo "atheris is not there for this Python: manifests were not fuzzed by coverage"; fi
+	$(VENV)/bin/python benchmarks/web.py --soak 600
 
 check: $(VENV)/.check ## format, lint, types, stub of the core, documents
 	$(VENV)/bin/ruff format --check .
@@ -48,6 +49,7 @@ bench: $(VENV)/.bench ## set up, measure what the documents quote, write docs/be
 	  $(VENV)/bin/python benchmarks/hamming.py && \
 	  $(VENV)/bin/python benchmarks/store.py && \
 	  $(VENV)/bin/python benchmarks/album.py && \
+	  $(VENV)/bin/python benchmarks/web.py && \
 	  $(VENV)/bin/python benchmarks/lab.py; } | tee build/benchmarks.md
 	mv build/benchmarks.md docs/benchmarks.md
 	$(VENV)/bin/python benchmarks/encoders.py --out build/encoders.md && mv build/encoders.md docs/encoders.md
@@ -61,8 +63,9 @@ format: $(VENV)/.check ## rewrite all files in the house format
 stub: $(VENV)/.check ## generate the type stub of the compiled core
 	$(VENV)/bin/python -m nanobind.stubgen -q -m lookalike._core -o src/lookalike/_core.pyi
 
-figures: $(VENV)/.demo ## draw the pictures of the documents again
+figures: $(VENV)/.test ## draw the pictures of the documents again (those of the page need Chromium)
 	$(VENV)/bin/python docs/figures/draw.py
+	$(VENV)/bin/python docs/figures/screens.py
 
 clean: ## remove everything that was built
 	rm -rf $(VENV) build lookalike-demo

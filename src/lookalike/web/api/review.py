@@ -48,7 +48,7 @@ def add(router: APIRouter, site: Site, hidden: Sequence[str]) -> None:
         return json_response(
             {
                 "level": level,
-                "groups": [group_body(group) for group in own.groups],
+                "groups": [_group_body(group) for group in own.groups],
                 "first": first,
                 "total": own.total,
                 "files": own.files,
@@ -100,12 +100,12 @@ def add(router: APIRouter, site: Site, hidden: Sequence[str]) -> None:
             groups=body.groups,
             keepers=body.keepers,
         )
-        return json_response(plan_body(made, review.planned(made)), 201)
+        return json_response(_plan_body(made, review.planned(made)), 201)
 
     @router.get("/plans/{plan}")
     async def planned(plan: PlanId) -> Response:
         """A plan: which files go, and what stays in their place."""
-        return json_response(plan_body(plan, site.review.planned(plan)))
+        return json_response(_plan_body(plan, site.review.planned(plan)))
 
     @router.post("/plans/{plan}/apply")
     async def apply(
@@ -144,7 +144,7 @@ def add(router: APIRouter, site: Site, hidden: Sequence[str]) -> None:
         return json_response({"acts": [_act(own) for own in await work.run(site.review.journal)]})
 
 
-def group_body(group: DuplicateGroup) -> dict[str, Any]:
+def _group_body(group: DuplicateGroup) -> dict[str, Any]:
     """A group, its members in the order in which they are shown."""
     members = [
         {
@@ -173,7 +173,7 @@ def group_body(group: DuplicateGroup) -> dict[str, Any]:
     }
 
 
-def plan_body(id: str, plan: Plan) -> dict[str, Any]:
+def _plan_body(id: str, plan: Plan) -> dict[str, Any]:
     """A plan, without the place of the album on this machine."""
     return {
         "plan": id,

@@ -219,7 +219,7 @@ class _View:
         picture_id = text_of(content.id)
         name = plain(legible(member.path))
         with tag("li", classes="lk-member lk-keeper" if is_keeper else "lk-member"):
-            with tag("a", href=picture_url(picture_id), target="_blank", classes="lk-square"):
+            with tag("a", href=picture_url(picture_id), target="_blank", classes="lk-shot"):
                 picture(thumbnail_url(picture_id), name)
             tag("p", name, classes="lk-name-of")
             size = f"{content.width or 0:,} x {content.height or 0:,}, {size_text(content.size)}"
