@@ -150,9 +150,12 @@ class AlbumCollection:
         return Found(tuple(_hits(found)), tuple(notes), took)
 
     def _search_member(self, id: str, query: Query) -> Found:
-        content, _ = self._held(id)
         started = time.perf_counter()
-        found = self.album.similar(content.id, query.k, encoder=query.encoder, recall=query.recall)
+        with self.album.catalog.view():  # one look at the disk for all that is asked of it
+            content, _ = self._held(id)
+            found = self.album.similar(
+                content.id, query.k, encoder=query.encoder, recall=query.recall
+            )
         took = (time.perf_counter() - started) * 1e6
         return Found(tuple(_hits(found)), found.notes, took)
 

@@ -211,7 +211,7 @@ def _refused(error: HTTPException) -> Problem:
 
 _DETAILS = {
     404: "a request must be for something that is there; there is nothing at this address. See "
-    "/openapi.json for all that is.",
+    "openapi.json for all that is.",
     405: "a request must use a method that its address knows; this one does not know it. The "
     "header Allow names those that it does.",
 }
@@ -224,7 +224,7 @@ def _invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
     ]
     first = errors[0]
     detail = (
-        f"a request must be as /openapi.json describes it; {wrong[0]['where']}: {wrong[0]['what']}"
+        f"a request must be as openapi.json describes it; {wrong[0]['where']}: {wrong[0]['what']}"
         f"{_came(first)}. Correct it."
     )
     kind = next(own for own in _KINDS if own[0] is InvalidInput)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 import sys
@@ -44,13 +45,14 @@ class Requests:
         self._app = app
         self._metrics = metrics
         self._hidden = hidden
+        self._ours, self._numbers = secrets.token_hex(4), itertools.count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        own = _id_of(scope)
+        own = self._id_of(scope)
         scope[REQUEST_ID] = own
         status, started = 0, time.perf_counter()
 
@@ -73,13 +75,12 @@ class Requests:
         finally:
             self._metrics.answered(scope, status or _CLOSED, time.perf_counter() - started)
 
-
-def _id_of(scope: Scope) -> str:
-    """The id that a request brings, if it can be written into a log; else one of ours."""
-    for name, value in scope["headers"]:
-        if name == _HEADER and _SANE.fullmatch(value):
-            return str(value, "ascii")
-    return secrets.token_hex(8)
+    def _id_of(self, scope: Scope) -> str:
+        """The id that a request brings, if it can be written into a log; else one of ours."""
+        for name, value in scope["headers"]:
+            if name == _HEADER and _SANE.fullmatch(value):
+                return str(value, "ascii")
+        return f"{self._ours}{next(self._numbers):08x}"  # chance is only asked for once: it is slow
 
 
 def _log(own: str) -> None:
