@@ -107,6 +107,8 @@ def layout_of(facts: Facts, settings: Settings, about: str) -> Layout | None:
             own["came_as"],
         )
         layout.check()
+        if layout.width_bits is not None and layout.value_range != 255:
+            raise ValueError("packed bits are bytes of any value")
         if settings.bits is not None and settings.tables is not None:
             values = 1 if layout.width_bits is not None else layout.width
             if settings.bits * settings.tables * values > _MOST_HASHING:

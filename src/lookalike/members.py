@@ -114,11 +114,23 @@ class Members:
         return np.where(known[places] == ids, rows[places], -1)
 
     def added(self, count: int, ids: Ids | None) -> Members:
-        """With so many more rows, which have these ids, or the next ones."""
-        given = np.arange(self.next_id, self.next_id + count, dtype=np.int64)
-        next_id = self.next_id + count
+        """With so many more rows, which have these ids, or the next ones.
+
+        Raises
+        ------
+        InvalidInput
+            When there are no next ones.
+        """
         if ids is not None:
             given, next_id = ids, max(self.next_id, int(ids.max(initial=-1)) + 1)
+        else:
+            next_id = self.next_id + count
+            if next_id > _LARGEST_ID + 1:
+                raise InvalidInput(
+                    f"items must be given ids once the largest, {_LARGEST_ID}, is taken; got "
+                    f"{count:,} without. Pass ids= that are free."
+                )
+            given = self.next_id + np.arange(count, dtype=np.int64)
         rows = self.rows + count
         if self._ids is None and (given == np.arange(self.rows, rows)).all():
             all_ids = None

@@ -269,3 +269,13 @@ def test_searches_see_one_state_while_another_thread_changes_the_index(digits: B
     race = Race(index, digits)
     race.run(SECONDS)
     assert not race.problems
+
+
+def test_after_the_largest_id_only_given_ones_are_left() -> None:
+    index = Index("l2")
+    index.add([[0, 0]], ids=[2**63 - 1])
+    index.add([[1, 1]], ids=[5])
+    with pytest.raises(InvalidInput, match="Pass ids="):
+        index.add([[2, 2]])
+    assert index.ids.tolist() == [2**63 - 1, 5]
+    assert index.search([1, 1], k=2).ids.tolist() == [5, 2**63 - 1]
