@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from lookalike.cli import main
+__all__ = ["main"]
 
-__all__: list[str] = []
 
-main()
+def main() -> None:
+    """Run the command line; an interrupt while its modules load is one like any other."""
+    try:
+        from lookalike import cli  # noqa: PLC0415
+
+        cli.main()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -78,13 +78,17 @@ class UnreadableImage(UnreadableFile):
         The picture.
     why : str
         What is wrong with it, with the numbers.
+    advice : str
+        What to do.
     """
 
-    def __init__(self, what: str, why: str) -> None:
-        super().__init__(
-            f"{what} must be a picture that can be read as a whole; {why}. Save it anew with "
-            "another program, or leave it out."
-        )
+    def __init__(
+        self,
+        what: str,
+        why: str,
+        advice: str = "Save it anew with another program, or leave it out.",
+    ) -> None:
+        super().__init__(f"{what} must be a picture that can be read as a whole; {why}. {advice}")
         self.what, self.why = what, why
 
 

@@ -452,3 +452,13 @@ def test_patterns_of_paths_are_about_the_top_of_the_album_too(photos: Path) -> N
     assert synced(photos, exclude=["*/cache/*"]).catalog.count()["files"] == 5
     assert synced(photos, exclude=["cache"]).catalog.count()["files"] == 5
     assert synced(photos, exclude=["trip/*"]).catalog.count()["files"] == 5
+
+
+def test_an_encoder_that_was_not_synced_yet_is_added_by_sync(photos: Path) -> None:
+    synced(photos)
+    with Album(photos, encoders=("pdq", "pixels")) as album:
+        for ask in (album.info, album.duplicates, lambda: album.search("0.jpg")):
+            with pytest.raises(InvalidInput, match=r"got 'pixels'\. Run sync, which adds it"):
+                ask()
+        album.sync(workers=1)
+        assert set(album.info().encoders) == {"pdq", "pixels"}

@@ -157,6 +157,7 @@ def test_help_shows_examples_of_the_command_before_its_options(command: str) -> 
         (["duplicates", "--radius", "pdq=1", "--level", "near"], "--level and --radius must not"),
         (["duplicates", "--json", "--jsonl"], "must not be given together"),
         (["duplicates", "--level", "exactly"], "Invalid value for '--level'"),
+        (["duplicates", "--csv", "a", "--plan", "b/../a"], "must be different files"),
         (["duplicates", "--keep", "preferred"], "--keep preferred and --prefer must be given"),
         (["duplicates", "--keep", "oldest", "--prefer", "a"], "--keep preferred and --prefer must"),
         (["duplicates", "--across", "a"], "requires 2 arguments"),
@@ -325,6 +326,18 @@ def test_a_dumb_terminal_gets_no_bar(album: Path) -> None:
     assert seen.startswith(b"7 files: 1 new")
 
 
+def test_patterns_that_match_nothing_are_told_and_empty_ones_take_them_back(album: Path) -> None:
+    sync = ("sync", album, "--workers", "1")
+    none = run(*sync, "--include", "*.png")
+    assert (none.returncode, none.stdout) == (1, "")
+    assert "no file matches include='*.png', and there were 6. Give other" in none.stderr
+    assert told(*sync, "--exclude", "small", "--include", "?.jpg")["files"] == 5
+    assert told("info", album)["rules"]["exclude"] == ["small"]
+    assert told(*sync, "--exclude", "", "--include", "")["files"] == 6
+    rules = told("info", album)["rules"]
+    assert (rules["include"], rules["exclude"]) == ([], [])
+
+
 # ---- search and explain
 
 
@@ -371,6 +384,33 @@ def test_a_picture_that_cannot_be_read_stops_no_other(shared: Path) -> None:
     assert results[0]["error"].startswith("nowhere.jpg must be a picture")
     assert [len(own["matches"]) for own in results] == [0, 1]
     assert run("search", shared, "nowhere.jpg").returncode == 1
+
+
+def test_what_is_not_there_is_a_matter_of_the_path(shared: Path) -> None:
+    for arguments in (("search", shared, "nowhere.jpg"), ("explain", shared, "0.jpg", "no.jpg")):
+        done = run(*arguments)
+        assert done.returncode == 1
+        assert done.stderr.endswith("o such file, here or in the album. Check the path.\n")
+
+
+def test_an_unreadable_picture_of_the_album_cannot_be_searched_for(album: Path) -> None:
+    (album / "bad.jpg").write_bytes(b"no picture")
+    assert run("sync", album, "--workers", "1").returncode == 4
+    [result] = told("search", album, "bad.jpg", code=1)["results"]
+    assert result["matches"] == []
+    assert "bad.jpg must be a picture that can be read" in result["error"]
+    assert run("search", album, "bad.jpg", "0.jpg").returncode == 4
+
+
+def test_a_picture_that_is_there_is_the_one_that_is_meant(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "0.jpg", scene(3), 60)
+    monkeypatch.chdir(tmp_path)
+    assert run("search", shared, "0.jpg", "-k", "1").stdout.split()[1] == "3.jpg"
+    done = run("decide", shared, "--apart", "0.jpg", "1.jpg")
+    assert done.returncode == 1
+    assert f"another file, {tmp_path}/0.jpg, beside the one of the album, {shared}/0" in done.stderr
 
 
 def test_a_search_of_a_damaged_album_is_no_picture_that_cannot_be_read(album: Path) -> None:
@@ -465,6 +505,12 @@ def test_a_file_of_somebody_else_is_left_alone_before_anything_is_compared(
             away = run("duplicates", shared, option, tmp_path / "no" / "folder")
             assert (away.returncode, "Make its folder first" in away.stderr) == (1, True)
     assert mine.read_text() == "mine"
+
+
+def test_an_encoder_that_the_album_has_not_is_told_with_those_that_it_has(shared: Path) -> None:
+    done = run("duplicates", shared, "--radius", "nope=3")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "one of this album: pdq, phash; got 'nope'" in done.stderr
 
 
 # ---- decide and calibrate
@@ -583,6 +629,19 @@ def test_a_plan_whose_files_have_changed_is_refused_file_by_file(album: Path) ->
     assert not (album / "copies" / "0.jpg").exists()
 
 
+def test_a_plan_of_an_album_whose_files_are_elsewhere_asks_where(tmp_path: Path) -> None:
+    for number in range(2):
+        put(tmp_path / "photos" / f"{number}.jpg", scene(1), 90 - number)
+    at = ("--album", tmp_path / "home")
+    assert run("sync", tmp_path / "photos", "--encoder", "pdq", "--workers", "1", *at).stderr == ""
+    plan = tmp_path / "plan.json"
+    assert run("duplicates", tmp_path / "photos", "--plan", plan, *at).returncode == 0
+    done = run("apply", plan)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("If its own files are elsewhere, say where: --album HOME\n")
+    assert run("apply", plan, *at).returncode == 0
+
+
 def test_what_is_no_plan_is_told(tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text("[]")
     for name in ("plan.json", "nowhere.json"):
@@ -695,3 +754,17 @@ def test_the_demonstration_of_albums_runs(tmp_path: Path) -> None:
     again = run("demo", "--pictures", "--out", tmp_path / "demo")
     assert again.returncode == 1
     assert "pictures must be written to a folder that is not there yet" in again.stderr
+
+
+def test_an_interrupt_while_modules_load_is_one_like_any_other() -> None:
+    code = (
+        "import runpy, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "runpy.run_module('lookalike', run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

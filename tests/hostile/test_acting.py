@@ -267,7 +267,9 @@ def test_a_trash_that_fails_moves_and_deletes_nothing(
     else:
         trash.mkdir()
         (trash / "info").write_bytes(b"in the way")
-    assert "the trash refuses it" in why(photos.apply(removal))
+    report = photos.apply(removal)
+    assert "the trash refuses it" in why(report)
+    assert report.act is None  # there is nothing to undo
     assert photos.files() == before
     assert photos.knows("a.jpg")
     (deed,) = journal(photos.catalog)[0].deeds

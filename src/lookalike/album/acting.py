@@ -69,7 +69,7 @@ class Applied:
     dry_run : bool
         Whether nothing was touched.
     act : int or None
-        Number in the journal, by which it can be undone; None when no file was touched.
+        Number in the journal, by which it can be undone; None when no file went.
     settled : list of Deed
         What earlier runs had begun and not ended, as it is now.
     """
@@ -145,7 +145,7 @@ def apply(
     Raises
     ------
     InvalidInput
-        When files cannot be moved to this folder.
+        When files cannot be moved to this folder, or the plan is of another album.
     MissingExtra
         Without Send2Trash, for the trash.
     Cancelled
@@ -154,12 +154,22 @@ def apply(
     folder = None if to is None else _checked_folder(to, top_path)
     if folder is None:
         trash.check_available()
+    _check_album(plan, top_path)
     settled = [] if dry_run else recover(album_root, catalog)
     report = Applied(dry_run=dry_run, settled=settled)
     with folder_at(top_path) as top:
         guard = Guard(top, top_path, catalog.path.parent, plan)
         _Act(catalog, guard, folder, report).run(plan, progress)
     return report
+
+
+def _check_album(plan: Plan, top: bytes) -> None:
+    """Paths of a plan are those in its album: in another, they are other files."""
+    if os.path.realpath(os.fsencode(plan.album)) != top:
+        raise InvalidInput(
+            f"a plan must be of the album that it is applied to, {shown(top)}; got one of "
+            f"{plan.album}. Make one of this album, or apply it to its own."
+        )
 
 
 def _checked_folder(to: Path, top: bytes) -> bytes:
@@ -242,6 +252,8 @@ class _Act:
             else:
                 self._to_folder(removal, checked, self._folder)
             self._guard.went(checked)
+        if not self._report.dry_run:
+            self._report.act = self._number
         self._report.done.append(removal)
 
     def _to_trash(self, removal: Removal, checked: Checked) -> None:
@@ -274,7 +286,6 @@ class _Act:
                     return
 
     def _begin(self, removal: Removal, how: str, went_to: bytes | None) -> Deed:
-        self._report.act = self._number
         return begin(self._catalog, self._number, removal, how, went_to)
 
     @contextlib.contextmanager

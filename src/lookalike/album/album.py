@@ -47,6 +47,7 @@ from lookalike.errors import (
     CorruptStore,
     InvalidInput,
     LookalikeError,
+    NotWritten,
     UnreadableFile,
     UnreadableImage,
 )
@@ -183,9 +184,19 @@ class Album:
 
     def _opened(self, encoder: str) -> Index:
         own = self.encoder(encoder)
+        self.check_has(encoder)
         index = Index.open(self.folder_of(encoder))
         _check_made_by(index, own, self.home)
         return index
+
+    def check_has(self, encoder: str) -> None:
+        """Refuse an encoder that is wanted, but has no index before the next sync."""
+        known = self.catalog.fact("encoders", {})
+        if encoder not in known and not is_index(self.folder_of(encoder)):
+            raise InvalidInput(
+                f"an encoder must be one that the album was synced with, {', '.join(known)}; got "
+                f"{encoder!r}. Run sync, which adds it."
+            )
 
     def close(self) -> None:
         """Let go of the files. The album can be used again."""
@@ -296,9 +307,10 @@ class Album:
         ------
         Locked
             When another process does.
+        NotWritten
+            When its own files cannot be written.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
-        lock = WriterLock(self.home / _LOCK, _INSTEAD)
+        lock = self._locked()
         try:
             with self._opening:
                 if self._catalog is None:
@@ -306,6 +318,19 @@ class Album:
             yield self._catalog
         finally:
             lock.release()
+
+    def _locked(self) -> WriterLock:
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            return WriterLock(self.home / _LOCK, _INSTEAD)
+        except LookalikeError:  # which may be an OSError as well
+            raise
+        except OSError as error:
+            raise NotWritten(
+                f"the own files of an album must be in a folder that can be written, for it to be "
+                f"changed; {self.home} cannot: {error.strerror}. Give access, or choose another "
+                "folder for them: --album HOME, at= in Python."
+            ) from error
 
     def _rules(
         self,
@@ -625,7 +650,7 @@ class Album:
         return find_duplicates(
             self.catalog,
             # Of its own: others are refreshed when somebody searches meanwhile.
-            {name: self._opened(name) for name in limits if name in self.encoders},
+            {name: self._opened(name) for name in limits},
             limits,
             keep=keep,
             prefer=[self._inside(own) for own in prefer],

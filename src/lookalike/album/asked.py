@@ -11,9 +11,12 @@ import numpy.typing as npt
 import xxhash
 
 from lookalike.album.catalog import File, shown
+from lookalike.errors import UnreadableImage
 from lookalike.pictures.read import Pixels, read_picture
 
 __all__ = ["Asked", "PictureLike"]
+
+_NOWHERE = ", here or in the album"
 
 PictureLike = str | os.PathLike[str] | bytes | npt.NDArray[np.uint8]
 
@@ -46,7 +49,13 @@ class Asked:
     def pixels(self) -> Pixels:
         """Upright, and shrunk as encoders want it."""
         source = self.path
-        return read_picture(self.picture if source is None else source).pixels
+        try:
+            return read_picture(self.picture if source is None else source).pixels
+        except UnreadableImage as error:
+            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+                gone = "there is no such file" + (" any more" if self.file else _NOWHERE)
+                raise UnreadableImage(str(source), gone, "Check the path.") from error
+            raise
 
     def digest(self) -> str:
         """Of its bytes, or of its pixels."""

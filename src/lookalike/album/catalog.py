@@ -33,6 +33,7 @@ __all__ = ["FORMAT", "Catalog", "Content", "File", "Name", "content_id", "shown"
 FORMAT = 1
 _FILE = "catalog.sqlite"
 _WAIT_S = 30.0  # for a commit of somebody else
+_CACHE_KB = 32_768  # of pages, at the most
 _MANY, _MOST_HELD = 1_000, 32_768  # contents of one call, and of all, that are remembered: 32 MB
 _NONE: frozenset[str] = frozenset()
 
@@ -193,7 +194,8 @@ class Catalog:
     Notes
     -----
     May be used from several threads, one at a time. SQLite's write-ahead log makes each
-    :meth:`change` whole or not at all, also after a power cut, while others read.
+    :meth:`change` whole or not at all, also after a power cut, while others read. In a folder that
+    is only read, it is read as it is when it is opened.
     """
 
     def __init__(self, home: Path, *, create: bool) -> None:
@@ -206,21 +208,42 @@ class Catalog:
         self._one_at_a_time = threading.RLock()
         self._memory = _Remembered(None, {}, {})
         with self._told():
-            self._database = sqlite3.connect(
-                self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
-            )
-            try:
-                self._prepare(create=create)
-            except BaseException:
-                self._database.close()
-                raise
+            *ways, last = self._ways(create=create)
+            for way in ways:
+                try:
+                    self._open(way, create=create)
+                    break
+                except sqlite3.OperationalError:
+                    continue
+            else:
+                self._open(last, create=create)
         # Who forgets to close it does no harm: it goes with the last one who knows it.
         self._end = weakref.finalize(self, _close, self._database, os.getpid())
+
+    def _ways(self, *, create: bool) -> list[str]:
+        """How to open it, as URI: SQLite has files beside it, which it cannot make everywhere."""
+        uri = self.path.absolute().as_uri()
+        if create or os.access(self.path.parent, os.W_OK):
+            return [uri]
+        if self.path.with_name(f"{_FILE}-wal").exists():  # it must not be read without
+            return [uri, f"{uri}?mode=ro"]
+        return [uri, f"{uri}?mode=ro", f"{uri}?mode=ro&immutable=1"]
+
+    def _open(self, way: str, *, create: bool) -> None:
+        self._database = sqlite3.connect(
+            way, timeout=_WAIT_S, isolation_level=None, check_same_thread=False, uri=True
+        )
+        try:
+            self._prepare(create=create)
+        except BaseException:
+            self._database.close()
+            raise
 
     def _prepare(self, *, create: bool) -> None:
         run = self._database.execute
         run("PRAGMA trusted_schema = OFF")  # it may come from a stranger
         run("PRAGMA cell_size_check = ON")
+        run(f"PRAGMA cache_size = -{_CACHE_KB}")  # 2 MB unless said: searches would read and read
         run("PRAGMA foreign_keys = OFF")  # sync keeps them, in an order of its own
         if create:
             run("PRAGMA journal_mode = WAL")

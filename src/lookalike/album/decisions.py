@@ -7,6 +7,7 @@ and renamed, and also for pictures that were gone for a while.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ __all__ = [
     "Decision",
     "Reviews",
     "apart_ids",
+    "count",
     "decided",
     "decisions",
     "forget",
@@ -31,6 +33,7 @@ __all__ = [
 
 APART = "apart"
 KEPT = "kept"
+_MOST = 300  # pictures of one call: each pair of them is remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +76,12 @@ def not_duplicates(catalog: Catalog, *contents: Content) -> None:
     ----------
     catalog : Catalog
     *contents : Content
-        Two or more.
+        Two or more, 300 at the most: each pair of them is remembered.
 
     Raises
     ------
     InvalidInput
-        When these are fewer than two: files with the same bytes are one content.
+        When these are too many, or fewer than two: files with the same bytes are one content.
     """
     digests = _digests(contents)
     if len(digests) < 2:
@@ -86,6 +89,12 @@ def not_duplicates(catalog: Catalog, *contents: Content) -> None:
             "not_duplicates must be given pictures of two contents or more; got "
             f"{len(digests)}. Files with the same bytes are duplicates: keep them, to see them no "
             "more."
+        )
+    if len(digests) > _MOST:
+        raise InvalidInput(
+            f"not_duplicates must be given {_MOST} pictures at the most, since each pair is "
+            f"remembered; got {len(digests):,}, {math.comb(len(digests), 2):,} pairs. Give those "
+            "that were taken for duplicates, group by group."
         )
     with catalog.change():
         catalog.run("INSERT OR IGNORE INTO apart VALUES (?, ?)", itertools.combinations(digests, 2))
@@ -142,6 +151,14 @@ def decisions(catalog: Catalog) -> list[Decision]:
         Decision(own.kind, own.digests, own.review, tuple(paths.get(d, ()) for d in own.digests))
         for own in found
     ]
+
+
+def count(catalog: Catalog) -> int:
+    """How many decisions there are."""
+    ((number,),) = catalog.ask(
+        "SELECT (SELECT count(*) FROM apart) + (SELECT count(DISTINCT review) FROM kept)"
+    )
+    return int(number)
 
 
 def forget(catalog: Catalog, decision: Decision) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lookalike import upkeep
+from lookalike.album.decisions import count
 from lookalike.errors import CorruptStore, UnreadableFile
 from lookalike.index import Index
 
@@ -77,6 +78,7 @@ def facts_of(album: Album) -> AlbumFacts:
     near, similar = (album.thresholds(level) for level in ("near", "similar"))
     encoders = {}
     for name in album.encoders:
+        album.check_has(name)
         own = upkeep.describe(album.folder_of(name))
         encoders[name] = {
             "vectors": own.vectors,
@@ -92,7 +94,7 @@ def facts_of(album: Album) -> AlbumFacts:
         **album.catalog.count(),
         encoders=encoders,
         rules=album.catalog.fact("rules", {}),
-        decisions=len(album.decisions()),
+        decisions=count(album.catalog),
     )
 
 

@@ -198,6 +198,12 @@ class _Hit:
         """The nearest is the least; what no threshold tells apart by its distance."""
         return self.nearness, self.distance if self.nearness == math.inf else 0.0
 
+    def is_farther_than(self, nearness: float, distance: float) -> bool:
+        """Whether another hit comes before it."""
+        if nearness == self.nearness == math.inf:
+            return distance < self.distance
+        return nearness < self.nearness
+
 
 def find(
     query: Query,
@@ -269,11 +275,9 @@ def _hits(
             for content, distance in zip(
                 near.ids[row].tolist(), near.distances[row].tolist(), strict=True
             ):
-                nearness = _nearness(distance, threshold)
-                hit = _Hit(nearness, content, distance, name, orientation)
-                known = best.get(content)
-                if content >= 0 and (known is None or hit.order < known.order):
-                    best[content] = hit
+                nearness, known = _nearness(distance, threshold), best.get(content)
+                if content >= 0 and (known is None or known.is_farther_than(nearness, distance)):
+                    best[content] = _Hit(nearness, content, distance, name, orientation)
     hits = sorted(best.values(), key=lambda hit: (hit.order, hit.content))
     return hits[:k]
 

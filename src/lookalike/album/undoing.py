@@ -140,10 +140,14 @@ def _chosen(catalog: Catalog, number: int | None) -> Act:
     acts = [act for act in journal(catalog) if number is None or act.number == number]
     able = [act for act in acts if act.can_be_undone]
     if not able:
-        which = "nothing was done" if number is None else f"act {number} is not"
+        got = f"act {number}, which is none of this album"
+        if number is None:
+            got = "none, and no act of this album has any"
+        elif acts:
+            got = f"act {number}, which has none left"
         raise InvalidInput(
-            f"undo must be given an act that has files to bring back; got {number}, and {which} "
-            "one that has any. See the journal."
+            f"undo must be given an act that has files to bring back; got {got}. See what was "
+            "done with: lookalike undo DIR --list"
         )
     return able[-1]
 

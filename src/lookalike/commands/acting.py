@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["apply", "undo"]
 
 REFUSED = 1  # exit code
+_ELSEWHERE = ". If its own files are elsewhere, say where: --album HOME"
 
 
 def apply(
@@ -61,7 +62,10 @@ def apply(
     from lookalike.album.plan import Plan  # noqa: PLC0415
 
     own = Plan.read(plan)
-    with open_album(own.album, home) as album, progress(quiet=quiet, rate=True) as tell:
+    with (
+        open_album(own.album, home, advice="" if home else _ELSEWHERE) as album,
+        progress(quiet=quiet, rate=True) as tell,
+    ):
         applied = album.apply(own, dry_run=not yes, to=to, progress=_moving(tell, yes=yes))
     if as_json:
         print_json(applied.to_dict())

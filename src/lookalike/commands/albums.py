@@ -59,16 +59,21 @@ Null = Annotated[
 
 
 def open_album(
-    path: Path, home: Path | None, *, encoders: Sequence[str] | None = None, synced: bool = True
+    path: Path,
+    home: Path | None,
+    *,
+    encoders: Sequence[str] | None = None,
+    synced: bool = True,
+    advice: str = "",
 ) -> Album:
-    """An album that was synced before, unless that is being done."""
+    """An album that was synced before, unless that is being done; more advice if it was not."""
     from lookalike.album import Album  # noqa: PLC0415
 
     album = Album(path, encoders=encoders or None, at=home)
     if synced and not album.is_synced:
         raise UnreadableFile(
             f"an album must have been synced before it is asked; got {path}, which was not. Run: "
-            f"{_sync_command(path, home)}"
+            f"{_sync_command(path, home)}{advice}"
         )
     return album
 

@@ -78,7 +78,7 @@ def decide(
             album.keep(*names)
         elif forget:
             _forget(album, names)
-        decisions = album.decisions()
+        decisions = album.decisions() if is_asked or as_json else []
     if as_json:
         print_json({"decisions": [decision.to_dict() for decision in decisions]})
     elif is_asked:

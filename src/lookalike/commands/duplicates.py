@@ -193,7 +193,10 @@ class _Outputs(NamedTuple):
         from lookalike.album import spreadsheet  # noqa: PLC0415
         from lookalike.report import check_free  # noqa: PLC0415
 
-        for path in filter(None, self):
+        paths = list(filter(None, self))
+        if len({os.path.realpath(path) for path in paths}) < len(paths):
+            raise typer.BadParameter("--report, --csv and --plan must be different files.")
+        for path in paths:
             if not path.absolute().parent.is_dir():
                 raise UnreadableFile(
                     f"a file must be written to a folder that is there; got {path}. Make its "

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.album.removing import Photos, contents_of, private_trash, why
 
 from lookalike.album import trash as trash_module
-from lookalike.album.acting import journal
+from lookalike.album.acting import apply, journal
 from lookalike.errors import Cancelled, InvalidInput, MissingExtra
 
 NAMES = [
@@ -163,15 +163,21 @@ def test_undo_takes_the_last_act_that_is_not_undone(photos: Photos) -> None:
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         photos.apply(photos.pair(name, f"keeper of {name}"))
     assert [photos.undo().act for _ in range(3)] == [3, 2, 1]
-    with pytest.raises(InvalidInput, match="nothing was done"):
+    with pytest.raises(InvalidInput, match="no act of this album"):
         photos.undo()
-    with pytest.raises(InvalidInput, match="act 2 is not"):
+    with pytest.raises(InvalidInput, match="act 2, which has none left"):
         photos.undo(2)
 
 
 def test_undo_of_an_album_where_nothing_was_done_says_so(photos: Photos) -> None:
-    with pytest.raises(InvalidInput, match="nothing was done"):
+    with pytest.raises(InvalidInput, match=r"got none, and no act of this album has any\. See"):
         photos.undo()
+    with pytest.raises(InvalidInput, match=r"got act 7, which is none of this album\. See"):
+        photos.undo(7)
+    number = photos.apply(photos.pair()).act
+    photos.undo(number)
+    with pytest.raises(InvalidInput, match=r"got act 1, which has none left\. See"):
+        photos.undo(number)
 
 
 def test_a_dry_undo_touches_nothing(photos: Photos, to: Path) -> None:
@@ -324,3 +330,17 @@ def test_a_trash_that_does_not_say_what_it_has_is_named(
     assert len(photos.apply(photos.pair()).done) == 1
     assert set(photos.files()) == {"k.jpg"}
     assert "take it out there" in why(photos.undo())
+
+
+def test_a_plan_is_applied_to_its_own_album_alone(photos: Photos, tmp_path: Path) -> None:
+    removal = photos.pair()
+    other = Photos(tmp_path / "other")
+    assert other.pair() == removal
+    with pytest.raises(
+        InvalidInput, match=f"a plan must be of the album .*got one of {photos.root}"
+    ):
+        apply(other.root, other.catalog, photos.plan(removal), dry_run=False)
+    assert sorted(other.files()) == ["a.jpg", "k.jpg"]
+    (tmp_path / "way").symlink_to(photos.root)
+    apply(tmp_path / "way", photos.catalog, photos.plan(removal), dry_run=False)
+    assert sorted(photos.files()) == ["k.jpg"]

@@ -9,7 +9,14 @@ import pytest
 from tests.unit.album.planted import Planted, content, paths
 
 from lookalike.album.catalog import Name
-from lookalike.album.decisions import decided, decisions, forget, keep_group, not_duplicates
+from lookalike.album.decisions import (
+    count,
+    decided,
+    decisions,
+    forget,
+    keep_group,
+    not_duplicates,
+)
 from lookalike.errors import InvalidInput
 
 A, B, C, D = (content(name) for name in "abcd")
@@ -97,3 +104,19 @@ def test_what_was_kept_in_two_groups_is_shown_when_these_become_one(album: Plant
     (group,) = album.groups()
     assert not group.is_reopened  # nobody is new
     assert len(group) == 3
+
+
+def test_pairs_of_too_many_pictures_are_refused(album: Planted) -> None:
+    many = [content(str(number)) for number in range(301)]
+    not_duplicates(album.catalog, *many[:300], many[0])
+    assert count(album.catalog) == 44_850
+    with pytest.raises(InvalidInput, match=r"300 pictures at the most.*got 301, 45,150 pairs"):
+        not_duplicates(album.catalog, *many)
+    assert count(album.catalog) == 44_850
+
+
+def test_decisions_are_counted_as_they_are_listed(album: Planted) -> None:
+    not_duplicates(album.catalog, A, B, C)
+    keep_group(album.catalog, [A, B])
+    keep_group(album.catalog, [C, D])
+    assert count(album.catalog) == len(decisions(album.catalog)) == 5

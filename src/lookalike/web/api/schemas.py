@@ -137,7 +137,7 @@ class HitBody(BaseModel):
     picture: PictureBody
     distance: float
     encoder: str
-    nearness: float
+    nearness: float | None
     orientation: str
     why: str
 
