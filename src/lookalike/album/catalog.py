@@ -415,9 +415,9 @@ class Catalog:
                 if len(held) + len(missing) > _MOST_HELD:
                     held.clear()
                     missing = list(contents)
-                held.update(dict.fromkeys(missing, None))
-                held.update(self._holders(missing))
-            return {own: found for own in contents if (found := held[own]) is not None}
+                found = self._holders(missing)  # raises for a damaged one, before it is remembered
+                held.update({own: found.get(own) for own in missing})
+            return {own: known for own in contents if (known := held[own]) is not None}
 
     def _holders(self, contents: Sequence[int]) -> dict[int, tuple[Content, list[File]]]:
         found: dict[int, tuple[Content, list[File]]] = {}
