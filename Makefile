@@ -19,9 +19,7 @@ soak: $(VENV)/.test ## threads, readers beside a writer, forged files for a minu
 	LOOKALIKE_SOAK_SECONDS=60 LOOKALIKE_SOAK_KILLS=5000 LOOKALIKE_SOAK_ALBUM_KILLS=1000 \
 	  $(VENV)/bin/python -m pytest --durations=10 \
 	  tests/unit/test_changes.py tests/store tests/hostile/test_store_fuzz.py tests/album/test_sync.py
-	if $(PIP) install atheris; then \
-	  PYTHONPATH=. $(VENV)/bin/python tests/hostile/fuzz_manifest.py -max_total_time=60; \
-	else echo "atheris is not there for this Python: manifests were not fuzzed by coverage"; fi
+	bash .ci/sanitize fuzz
 	$(VENV)/bin/python benchmarks/web.py --soak 600
 
 check: $(VENV)/.check ## format, lint, types, stub of the core, documents

@@ -58,6 +58,7 @@ def _lookalike(
       lookalike sync photos                  an album of a folder of pictures
       lookalike search photos cat.jpg        what looks like this one
       lookalike duplicates photos            what is there twice
+      lookalike serve photos                 the same, and more, in the browser
       lookalike demo                         search the digits, write a report
       lookalike build vectors.npy my.index   an index of the vectors of a file
       lookalike search my.index query.npy    the 10 nearest of each query

@@ -99,6 +99,7 @@ def test_help_of_the_whole_names_every_command_and_the_exit_codes() -> None:
         "calibrate",
         "apply",
         "undo",
+        "serve",
         "build",
         "info",
         "verify",
