@@ -122,3 +122,34 @@ def test_pictures_are_said_to_be_no_duplicates(own_site: httpx.Client) -> None:
     assert own_site.post("/decisions", json=body).status_code == 201
     kinds = {own["kind"] for own in own_site.get("/decisions").json()["decisions"]}
     assert kinds == {"apart"}
+
+
+def test_taking_a_decision_back_restores_what_it_had_replaced(own_site: httpx.Client) -> None:
+    for level in ("exact", "near"):
+        group = next(
+            own
+            for own in groups_of(own_site, level)["groups"]
+            if any(member["path"] == "camera/china.jpg" for member in own["members"])
+        )
+        body = {"kind": "keep", "group": group["group"], "level": level}
+        assert own_site.post("/decisions", json=body).status_code == 201
+    (larger,) = own_site.get("/decisions").json()["decisions"]
+    assert len(larger["contents"]) > 1
+    assert own_site.delete("/decisions/last").status_code == 200
+    (smaller,) = own_site.get("/decisions").json()["decisions"]
+    assert len(smaller["contents"]) == 1
+
+
+def test_files_with_equal_bytes_stay_duplicates_whatever_is_said_of_others(
+    own_site: httpx.Client,
+) -> None:
+    group = groups_of(own_site, "near")["groups"][0]
+    same = {"camera", "backup"}
+    assert same <= {own["path"].partition("/")[0] for own in group["members"]}
+    body = {"kind": "not_duplicates", "group": group["group"], "level": "near"}
+    assert own_site.post("/decisions", json=body).status_code == 201
+    left = groups_of(own_site, "near")["groups"]
+    assert group["group"] not in {own["group"] for own in left}
+    names = [{m["path"].partition("/")[0] for m in own["members"]} for own in left]
+    assert len(left) == 3
+    assert same in names

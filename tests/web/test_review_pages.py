@@ -79,6 +79,8 @@ def test_a_plan_is_reviewed_followed_and_brought_back(
     goes = first.locator(".lk-member:not(.lk-keeper) .lk-name-of").first.inner_text()
     first.get_by_role("button", name="Keep this one").click()
     first.locator(".lk-keeper", has_text=goes).wait_for()
+    tab.reload()  # the choice is remembered, on whatever page the plan is made
+    first.locator(".lk-keeper", has_text=goes).wait_for()
     tab.get_by_role("button", name="Review the plan").click()
     tab.get_by_role("button", name="Move to trash").wait_for()
     listed = tab.locator(".lk-plan > li > .lk-name-of").all_inner_texts()

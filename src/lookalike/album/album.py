@@ -692,7 +692,7 @@ class Album:
     def forget(self, decision: Decision) -> bool:
         """Take a decision back; whether it was there."""
         with self.changing() as catalog:
-            return forget(catalog, decision)
+            return forget(catalog, decision) > 0
 
     def calibrate(
         self,

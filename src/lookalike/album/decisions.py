@@ -161,24 +161,25 @@ def count(catalog: Catalog) -> int:
     return int(number)
 
 
-def forget(catalog: Catalog, decision: Decision) -> bool:
-    """Take a decision back.
+def forget(catalog: Catalog, *taken_back: Decision) -> int:
+    """Take decisions back, all at once.
 
     Returns
     -------
-    bool
-        Whether it was there.
+    int
+        How many were there.
     """
+    found = 0
     with catalog.change():
-        if decision.kind == APART:
-            rows = catalog.ask(
-                "DELETE FROM apart WHERE one = ? AND other = ? RETURNING one", decision.digests
-            )
-        else:
-            rows = catalog.ask(
-                "DELETE FROM kept WHERE review = ? RETURNING review", (decision.review,)
-            )
-    return bool(rows)
+        for own in taken_back:
+            if own.kind == APART:
+                query = "DELETE FROM apart WHERE one = ? AND other = ? RETURNING one"
+                rows = catalog.ask(query, own.digests)
+            else:
+                query = "DELETE FROM kept WHERE review = ? RETURNING review"
+                rows = catalog.ask(query, (own.review,))
+            found += bool(rows)
+    return found
 
 
 def decided(catalog: Catalog, one: Content, other: Content) -> str | None:

@@ -11,21 +11,24 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import xxhash
 
 from lookalike.album.acting import Applied, Undone
 from lookalike.album.album import Album
 from lookalike.album.catalog import Content, content_id
-from lookalike.album.decisions import Decision, keep_group, not_duplicates
+from lookalike.album.decisions import Decision, forget, keep_group, not_duplicates
 from lookalike.album.deeds import Act
 from lookalike.album.group import DuplicateGroup, Link, Member, suggestions
 from lookalike.album.plan import Plan
 from lookalike.web.collection import Unknown, id_of
+from lookalike.web.work import Busy
 
 __all__ = ["Groups", "Review", "file_id", "group_id"]
 
 _MOST_PLANS = 32  # that are remembered
+_WAIT_S = 0.5  # for another who finds the groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,13 @@ class _Computed:
     groups: tuple[DuplicateGroup, ...]
 
 
+class _Decided(NamedTuple):
+    """What was decided, and what that has replaced."""
+
+    made: list[Decision]
+    replaced: list[Decision]
+
+
 class Review:
     """The review of an album's duplicates.
 
@@ -73,9 +83,11 @@ class Review:
     def __init__(self, album: Album) -> None:
         self._album = album
         self._one_at_a_time = threading.RLock()
+        self._computing = threading.RLock()
         self._computed: dict[str, _Computed] = {}
         self._plans: OrderedDict[str, Plan] = OrderedDict()
-        self._decided: list[list[Decision]] = []
+        self._decided: list[_Decided] = []
+        self._keepers: dict[str, str] = {}
 
     # ---- groups
 
@@ -105,13 +117,20 @@ class Review:
         return [path.decode(errors="replace") for path in self._album.catalog.folders() if path]
 
     def _all(self, level: str) -> tuple[DuplicateGroup, ...]:
-        with self._one_at_a_time:
+        if not self._computing.acquire(timeout=_WAIT_S):
+            raise Busy(
+                "groups must be found before they are shown; that is being done, and takes a "
+                "while in a large album. Ask again in some seconds."
+            )
+        try:
             state = self._album.catalog.state()
             known = self._computed.get(level)
             if known is None or known.state != state:
                 groups = tuple(self._album.duplicates(level))
                 self._computed[level] = known = _Computed(state, groups)
             return known.groups
+        finally:
+            self._computing.release()
 
     def _group(self, id: str, level: str) -> DuplicateGroup:
         for own in self._all(level):
@@ -128,18 +147,22 @@ class Review:
         """Remember that all of a group are to stay."""
         group = self._group(id, level)
         contents = _contents(group)
+        digests = frozenset(own.digest for own in contents)
+        before = [own for own in self._album.decisions() if own.kind == "kept"]
         with self._album.changing() as catalog:
             number = keep_group(catalog, contents)
-        decision = Decision("kept", tuple(sorted(own.digest for own in contents)), number)
-        self._remember([decision], group)
+        decision = Decision("kept", tuple(sorted(digests)), number)
+        is_new = number not in {own.review for own in before}
+        replaced = [own for own in before if is_new and digests.issuperset(own.digests)]
+        self._remember(_Decided([decision] if is_new else [], replaced), group)
         return decision
 
     def not_duplicates(self, id: str, level: str) -> list[Decision]:
-        """Remember that no two of a group are duplicates."""
+        """Remember that no two of a group are duplicates; its files with equal bytes still are."""
         group = self._group(id, level)
         contents = _contents(group)
         decisions = self._apart(contents)
-        self._remember(decisions, group)
+        self._remember(_Decided(decisions, []), group if len(contents) == len(group) else None)
         return decisions
 
     def apart(self, pictures: Sequence[str]) -> list[Decision]:
@@ -151,7 +174,7 @@ class Review:
                 "were named are not there, or not any more. Search again."
             )
         decisions = self._apart([content for content, _ in held.values()])
-        self._remember(decisions, None)
+        self._remember(_Decided(decisions, []), None)
         return decisions
 
     def _apart(self, contents: Sequence[Content]) -> list[Decision]:
@@ -161,12 +184,13 @@ class Review:
         pairs = itertools.combinations(sorted({own.digest for own in contents}), 2)
         return [Decision("apart", pair) for pair in pairs if pair not in before]
 
-    def _remember(self, decisions: list[Decision], group: DuplicateGroup | None) -> None:
-        """That this was decided; the group is gone, at every level that has it."""
+    def _remember(self, decided: _Decided, group: DuplicateGroup | None) -> None:
+        """That this was decided. A group that is gone by it is gone at every level that has it."""
         with self._one_at_a_time:
-            self._decided.append(decisions)
-            if group is None:
-                return
+            self._decided.append(decided)
+        if group is None:
+            return
+        with self._computing:
             state, gone = self._album.catalog.state(), group_id(group)
             for level, known in list(self._computed.items()):
                 left = tuple(own for own in known.groups if group_id(own) != gone)
@@ -181,7 +205,7 @@ class Review:
         return bool(self._decided)
 
     def forget_last(self) -> list[Decision]:
-        """Take the last decision back that was made here.
+        """Take the last decision back that was made here; what it had replaced holds again.
 
         Raises
         ------
@@ -194,15 +218,27 @@ class Review:
                     "a decision must have been made here to be taken back; none was since the "
                     "server has started. See: lookalike decide DIR --list"
                 )
-            for own in self._decided[-1]:
-                self._album.forget(own)
-            return self._decided.pop()
+            last = self._decided[-1]
+            with self._album.changing() as catalog:
+                forget(catalog, *last.made)
+                for own in last.replaced:
+                    keep_group(catalog, [Content(digest, 0) for digest in own.digests])
+            return self._decided.pop().made
 
     def decisions(self) -> list[Decision]:
         """All that was decided, here or elsewhere."""
         return self._album.decisions()
 
     # ---- acting
+
+    def choose(self, group: str, file: str) -> None:
+        """Remember that this file of a group is to stay, in every plan that is made from now on."""
+        with self._one_at_a_time:
+            self._keepers[group] = file
+
+    def chosen(self, group: str) -> str | None:
+        """The file of a group that was chosen to stay."""
+        return self._keepers.get(group)
 
     def plan(
         self,
@@ -222,7 +258,8 @@ class Review:
             Only these.
         keepers : mapping of str to str, optional
             By the id of a group: the id of the file that stays in place of the suggested one. Then
-            only files may go of which it is known that they are like this one.
+            only files may go of which it is known that they are like this one. Those that were
+            chosen here unless given.
 
         Returns
         -------
@@ -233,9 +270,9 @@ class Review:
             found = [own for own in self._all(level) if folder is None or _is_in(own, folder)]
         else:
             found = [self._group(own, level) for own in groups]
-        wanted = dict(keepers or {})
+        wanted = dict(self._keepers if keepers is None else keepers)
         kept = [_kept(own, wanted.pop(group_id(own), None)) for own in found]
-        if wanted:
+        if wanted and keepers is not None:
             raise Unknown(
                 f"keepers must be of groups of the plan; {len(wanted)} are not. Look at the groups "
                 "again."

@@ -7,7 +7,7 @@ import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from lookalike.errors import LookalikeError
 from lookalike.web.limits import Limits
@@ -58,22 +58,37 @@ class Work:
         TooSlow
             When it takes too long. The thread goes on until the function ends.
         """
+        future = self._begun(functools.partial(function, *args, **named))
+        try:
+            return cast("_T", await asyncio.wait_for(asyncio.shield(future), self._limits.seconds))
+        except TimeoutError:
+            raise TooSlow(
+                f"a request may take {self._limits.seconds:g} s; this one takes longer. Ask for "
+                "less, or again when less is going on."
+            ) from None
+
+    async def finish(self, function: Callable[_P, _T], *args: _P.args, **named: _P.kwargs) -> _T:
+        """The same, however long it takes: who moves files must learn how it went.
+
+        Raises
+        ------
+        Busy
+            At once, when too many wait.
+        """
+        return cast(
+            "_T", await asyncio.shield(self._begun(functools.partial(function, *args, **named)))
+        )
+
+    def _begun(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
         if self._under_way >= self._limits.waiting:
             raise Busy(
                 f"at most {self._limits.waiting:,} requests are answered or wait at a time; there "
                 "are as many now. Ask again in a second."
             )
         self._under_way += 1
-        call: Any = functools.partial(function, *args, **named)
         future = asyncio.get_running_loop().run_in_executor(self._threads, call)
         future.add_done_callback(self._ended)
-        try:
-            return await asyncio.wait_for(asyncio.shield(future), self._limits.seconds)
-        except TimeoutError:
-            raise TooSlow(
-                f"a request may take {self._limits.seconds:g} s; this one takes longer. Ask for "
-                "less, or again when less is going on."
-            ) from None
+        return future
 
     def _ended(self, future: asyncio.Future[Any]) -> None:
         self._under_way -= 1

@@ -113,7 +113,7 @@ def add(router: APIRouter, site: Site, hidden: Sequence[str]) -> None:
         dry_run: bool = Query(True, description="Only check."),
     ) -> Response:
         """Check a plan; with ``dry_run=false`` move its files to the trash."""
-        applied = (await work.run(site.review.apply, plan, dry_run=dry_run)).to_dict()
+        applied = (await work.finish(site.review.apply, plan, dry_run=dry_run)).to_dict()
         for own in applied["refused"]:
             own["why"] = without_paths(own["why"], hidden)
         del applied["settled"]  # with places on this machine
@@ -125,7 +125,7 @@ def add(router: APIRouter, site: Site, hidden: Sequence[str]) -> None:
         dry_run: bool = Query(False, description="Only check."),
     ) -> Response:
         """Bring the files of an act back to where they were."""
-        undone = await work.run(site.review.undo, act, dry_run=dry_run)
+        undone = await work.finish(site.review.undo, act, dry_run=dry_run)
         return json_response(
             {
                 "dry_run": undone.dry_run,

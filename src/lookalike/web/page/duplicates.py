@@ -34,6 +34,7 @@ from lookalike.web.page.parts import (
 )
 from lookalike.web.review import Groups, file_id, group_id
 from lookalike.web.site import Site
+from lookalike.web.work import Busy, TooSlow
 
 __all__ = ["add"]
 
@@ -52,6 +53,7 @@ _WORDS = {
     Verdict.LOOK: "look at it",
 }
 _WEAK = 0.8  # of a threshold
+_LOOK_S = 2.0  # until groups that are being found are asked for again
 _KEYS = "Keys: n next, p previous, y keep all, x not duplicates, u undo"
 
 
@@ -78,7 +80,6 @@ class _View:
 
     def __init__(self, site: Site, level: str, folder: str | None, first: int) -> None:
         self.site, self.level, self.folder, self.first = site, level, folder, first
-        self.keepers: dict[str, str] = {}  # chosen, by group
         self.at = 0
         self.shown: Groups | None = None
         self._rows: list[TextElement] = []
@@ -91,7 +92,7 @@ class _View:
         self._groups = tag("div")
         with ui.dialog() as self._dialog, tag("div", classes="lk-dialog") as self._plan_place:
             pass
-        ui.keyboard(on_key=self._on_key)
+        ui.keyboard(on_key=self._on_key, ignore=["input", "select", "textarea"])
 
     # ---- what is there
 
@@ -108,6 +109,12 @@ class _View:
                 return
             folders = await self.site.work.run(review.folders)
             acts = await self.site.work.run(review.journal)
+        except (Busy, TooSlow):
+            self._groups.clear()
+            with self._groups:
+                notice("Pictures are being compared. In a large album that takes a while.")
+                ui.timer(_LOOK_S, self.show, once=True)
+            return
         except LookalikeError as error:
             self._groups.clear()
             with self._groups:
@@ -141,6 +148,8 @@ class _View:
                 button("Undo last decision", self._forget)
             if act is not None:
                 button("Bring back from trash", partial(self._bring_back, act))
+            if act is None and not self.site.review.can_forget:
+                tag("span", "Nothing to undo yet", classes="lk-muted")
 
     def _fill_figures(self, shown: Groups) -> None:
         self._figures.clear()
@@ -192,12 +201,13 @@ class _View:
 
     def _row(self, number: int, group: DuplicateGroup) -> TextElement:
         own = group_id(group)
-        keeper = self.keepers.get(own, file_id(group.keeper))
+        chosen = self.site.review.chosen(own)
+        keeper = chosen or file_id(group.keeper)
         with panel("lk-group") as row:
             row.props["data-group"] = own
             freed = size_text(group.freed_bytes)
             tag("h2", f"{len(group):,} files, {freed} to be freed")
-            tag("p", _reason(group, chosen=own in self.keepers), classes="lk-muted")
+            tag("p", _reason(group, chosen=chosen is not None), classes="lk-muted")
             weak = group.weakest_link
             told = flags(group)
             if weak is not None and weak.nearness >= _WEAK:
@@ -229,7 +239,8 @@ class _View:
             if is_keeper:
                 tag("p", "stays", classes="lk-mark lk-mark-keeper")
             else:
-                word = _WORDS[verdict] if group not in self.keepers else "not the keeper"
+                chosen = self.site.review.chosen(group)
+                word = _WORDS[verdict] if chosen is None else "not the keeper"
                 tag("p", word, classes="lk-mark")
                 button("Keep this one", partial(self._choose, group, file_id(member)), small=True)
 
@@ -275,7 +286,7 @@ class _View:
             )
 
     async def _choose(self, group: str, file: str) -> None:
-        self.keepers[group] = file
+        self.site.review.choose(group, file)
         if self.shown is not None:
             self._fill_groups(self.shown)
 
@@ -292,16 +303,14 @@ class _View:
         await self._do("The last decision is taken back.", self.site.review.forget_last)
 
     async def _bring_back(self, act: int) -> None:
-        await self._do(
-            lambda undone: str(undone).partition("\n")[0] + ".", self.site.review.undo, act
-        )
+        await self._do(_told, self.site.review.undo, act)
 
     async def _do(
         self, said: str | Callable[[Any], str], work: Callable[..., Any], *args: Any
     ) -> None:
         """Do something, say how it went, and look again."""
         try:
-            done = await self.site.work.run(work, *args)
+            done = await self.site.work.finish(work, *args)
             text = said if isinstance(said, str) else said(done)
         except LookalikeError as error:
             text = str(error)
@@ -312,14 +321,9 @@ class _View:
 
     async def _review_plan(self) -> None:
         review = self.site.review
-        shown = self.shown
         try:
-            ids = {group_id(own) for own in (shown.groups if shown is not None else ())}
-            keepers = {group: file for group, file in self.keepers.items() if group in ids}
-            made = await self.site.work.run(
-                review.plan, self.level, folder=self.folder, keepers=keepers
-            )
-            checked = await self.site.work.run(review.apply, made)
+            made = await self.site.work.finish(review.plan, self.level, folder=self.folder)
+            checked = await self.site.work.finish(review.apply, made)
         except LookalikeError as error:
             self._said.text = plain(str(error))
             return
@@ -333,14 +337,15 @@ class _View:
             )
         self._dialog.open()
 
-    async def _follow(self, id: str) -> None:
+    async def _follow(self, plan: str) -> None:
         self._dialog.close()
-        await self._do(
-            lambda applied: str(applied).partition("\n")[0] + ".",
-            partial(self.site.review.apply, dry_run=False),
-            id,
-        )
-        self.keepers.clear()
+        self._said.text = "Moving files to the trash ..."
+        await self._do(_told, partial(self.site.review.apply, dry_run=False), plan)
+
+
+def _told(done: Any) -> str:
+    """How it went: what was done, and what was refused for which reason."""
+    return "\n".join(legible(line) for line in str(done).split("\n")[:_MOST_SHOWN])
 
 
 def _show_plan(
