@@ -102,6 +102,17 @@ inline __m128i mm512_cvtepi64_epi16(__m512i wide) {
     return vector;
 }
 
+// Quarters of the result: two of a, then two of b, each chosen by two bits.
+inline __m512i mm512_shuffle_i64x2(__m512i a, __m512i b, int control) {
+    const Lanes<std::uint64_t> from[2] = {lanes_of<std::uint64_t>(a), lanes_of<std::uint64_t>(b)};
+    Lanes<std::uint64_t> lanes;
+    for (int quarter = 0; quarter < 4; ++quarter)
+        for (int half = 0; half < 2; ++half)
+            lanes.of[2 * quarter + half] =
+                from[quarter / 2].of[2 * (control >> 2 * quarter & 3) + half];
+    return vector_of(lanes);
+}
+
 }  // namespace emulated
 
 // The compiler declares these names too, some as macros, for targets that have the instructions.
@@ -117,6 +128,7 @@ inline __m128i mm512_cvtepi64_epi16(__m512i wide) {
 #undef _mm512_mask_cmpeq_epu16_mask
 #undef _mm512_cvtps_pd
 #undef _mm512_cvtepi64_epi16
+#undef _mm512_shuffle_i64x2
 #define _mm512_maskz_loadu_epi8 emulated::mm512_maskz_loadu_epi8
 #define _mm512_maskz_loadu_epi16 emulated::mm512_maskz_loadu_epi16
 #define _mm512_mask_loadu_epi16 emulated::mm512_mask_loadu_epi16
@@ -129,3 +141,4 @@ inline __m128i mm512_cvtepi64_epi16(__m512i wide) {
 #define _mm512_mask_cmpeq_epu16_mask emulated::mm512_mask_cmpeq_epu16_mask
 #define _mm512_cvtps_pd emulated::mm512_cvtps_pd
 #define _mm512_cvtepi64_epi16 emulated::mm512_cvtepi64_epi16
+#define _mm512_shuffle_i64x2 emulated::mm512_shuffle_i64x2
