@@ -113,6 +113,12 @@ inline __m512i mm512_shuffle_i64x2(__m512i a, __m512i b, int control) {
     return vector_of(lanes);
 }
 
+inline __m512i mm512_srai_epi32(__m512i vector, unsigned bits) {
+    Lanes<std::int32_t> lanes = lanes_of<std::int32_t>(vector);
+    for (std::int32_t& lane : lanes.of) lane >>= bits;  // of a sign too, since C++20
+    return vector_of(lanes);
+}
+
 }  // namespace emulated
 
 // The compiler declares these names too, some as macros, for targets that have the instructions.
@@ -129,6 +135,7 @@ inline __m512i mm512_shuffle_i64x2(__m512i a, __m512i b, int control) {
 #undef _mm512_cvtps_pd
 #undef _mm512_cvtepi64_epi16
 #undef _mm512_shuffle_i64x2
+#undef _mm512_srai_epi32
 #define _mm512_maskz_loadu_epi8 emulated::mm512_maskz_loadu_epi8
 #define _mm512_maskz_loadu_epi16 emulated::mm512_maskz_loadu_epi16
 #define _mm512_mask_loadu_epi16 emulated::mm512_mask_loadu_epi16
@@ -142,3 +149,4 @@ inline __m512i mm512_shuffle_i64x2(__m512i a, __m512i b, int control) {
 #define _mm512_cvtps_pd emulated::mm512_cvtps_pd
 #define _mm512_cvtepi64_epi16 emulated::mm512_cvtepi64_epi16
 #define _mm512_shuffle_i64x2 emulated::mm512_shuffle_i64x2
+#define _mm512_srai_epi32 emulated::mm512_srai_epi32
