@@ -31,7 +31,7 @@ check: $(VENV)/.check ## format, lint, types, stub of the core, documents
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest -q tests/house
 
-bench: $(VENV)/.bench ## set up, measure what the documents quote, write docs/benchmarks.md (an hour)
+bench: $(VENV)/.bench $(VENV)/.test ## set up, measure what the documents quote, write docs/benchmarks.md (an hour)
 	for data in fashion-mnist fashion-mnist-l1 glove-50; do \
 	  $(VENV)/bin/python benchmarks/engine.py --data $$data >/dev/null && \
 	  $(VENV)/bin/python benchmarks/engine.py --data $$data --promise >/dev/null || exit 1; done
@@ -48,6 +48,7 @@ bench: $(VENV)/.bench ## set up, measure what the documents quote, write docs/be
 	  $(VENV)/bin/python benchmarks/store.py && \
 	  $(VENV)/bin/python benchmarks/album.py && \
 	  $(VENV)/bin/python benchmarks/web.py && \
+	  $(VENV)/bin/python benchmarks/page.py && \
 	  $(VENV)/bin/python benchmarks/lab.py; } | tee build/benchmarks.md
 	mv build/benchmarks.md docs/benchmarks.md
 	$(VENV)/bin/python benchmarks/encoders.py --out build/encoders.md && mv build/encoders.md docs/encoders.md
