@@ -9,7 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,8 +39,9 @@ LARGEST_BITS, LARGEST_TABLES = 64, 64
 _LARGEST_PIXEL = 16
 _K = 10  # neighbours of a search
 _KEPT = 64  # settings whose results are kept
-_ROUNDS, _ROUNDS_S = 3, 0.01  # of a timing, and when it has taken long enough
+_ROUNDS = 3  # of a timing, in turns; the first of what is cold is never the quickest
 _NUMPY_BATCH = 16  # queries that NumPy compares together: more do not fit the caches
+_NUMPY_QUERIES = 2 * _NUMPY_BATCH  # that it is timed with: it takes thirty times as long
 _FAMILY = BitSampling(64, _LARGEST_PIXEL)
 _CURVE = range(0, 513, 8)  # distances at which the curve is drawn: the farthest neighbour is near
 
@@ -108,7 +109,7 @@ class TablesResult:
     empty : float
         Share of the queries without any candidate.
     tables, exact, numpy : Speed
-        With these tables; with the exact search of lookalike; with NumPy.
+        With these tables; with the exact search of lookalike; with NumPy: timed in turns.
     query, label : str
         The query that the rest is about: its id, and what it shows.
     query_candidates : int
@@ -147,7 +148,9 @@ class _Setting:
     expected: float
     nearest_found: float
     recall: float
-    speed: Speed
+    tables: Speed
+    exact: Speed
+    numpy: Speed
 
 
 class Lab:
@@ -178,9 +181,6 @@ class Lab:
         self._spread = np.bincount(self._distances.ravel(), minlength=_FAMILY.string_bits + 1)
         self._exact = Index("l1", recall=1.0, value_range=_LARGEST_PIXEL)
         self._exact.add(self._indexed)
-        self._exact_speed: Speed | None = None
-        self._numpy_speed: Speed | None = None
-        self._rounds_of_numpy = 0
 
     @property
     def queries(self) -> range:
@@ -207,7 +207,6 @@ class Lab:
         number = self._checked(query)
         with self._measuring:
             setting = self._setting(k, m)
-            exact, numpy = self._speed_of_others()
         own = number - INDEXED
         return TablesResult(
             k=k,
@@ -220,9 +219,9 @@ class Lab:
             nearest_found=setting.nearest_found,
             recall=setting.recall,
             empty=float(np.mean([len(part) == 0 for part in setting.candidates])),
-            tables=setting.speed,
-            exact=exact,
-            numpy=numpy,
+            tables=setting.tables,
+            exact=setting.exact,
+            numpy=setting.numpy,
             query=text_of(number),
             label=str(self._labels[number]),
             query_candidates=len(setting.candidates[own]),
@@ -280,42 +279,26 @@ class Lab:
             float(chances @ self._spread) / len(self._queries),
             float((found[:, 0] <= self._true[:, 0]).mean()),
             float((found <= self._true[:, -1:]).mean()),
-            self._speed_of(index),
+            *self._speeds(index),
         )
 
-    def _speed_of(self, index: Index) -> Speed:
-        return self._speed(
-            lambda: index.search(self._queries, _K),
-            lambda: [index.search(query, _K) for query in self._queries],
-        )
-
-    def _speed_of_others(self) -> tuple[Speed, Speed]:
-        """Of exact search and of NumPy, which k and m do not change: the least of all times so far.
-
-        Exact search is timed with every setting, NumPy, which takes long, with the first ones:
-        what else the machine did meanwhile is not held against them.
-        """
-        exact = self._speed_of(self._exact)
-        if self._rounds_of_numpy < _ROUNDS:
-            self._rounds_of_numpy += 1
-            self._numpy_speed = _least(self._numpy_speed, self._timed_numpy())
-        self._exact_speed = _least(self._exact_speed, exact)
-        assert self._numpy_speed is not None
-        return self._exact_speed, self._numpy_speed
-
-    def _timed_numpy(self) -> Speed:
-        indexed, queries = self._indexed.astype(np.int16), self._queries.astype(np.int16)
-        return self._speed(
-            lambda: [
-                _nearest_by_numpy(indexed, queries[first : first + _NUMPY_BATCH])
-                for first in range(0, len(queries), _NUMPY_BATCH)
-            ],
-            lambda: [_nearest_by_numpy(indexed, query[np.newaxis]) for query in queries],
-        )
-
-    def _speed(self, batch: Callable[[], Any], calls: Callable[[], Any]) -> Speed:
-        each = 1e6 / len(self._queries)
-        return Speed(_least_seconds(batch) * each, _least_seconds(calls) * each)
+    def _speeds(self, tables: Index) -> tuple[Speed, Speed, Speed]:
+        """Of tables, exact search and NumPy, in turns: what else goes on slows all of them."""
+        indexed = self._indexed.astype(np.int16)
+        few = self._queries[:_NUMPY_QUERIES].astype(np.int16)
+        batches = np.split(few, range(_NUMPY_BATCH, len(few), _NUMPY_BATCH))
+        calls: list[Callable[[], Any]] = [
+            lambda: tables.search(self._queries, _K),
+            lambda: [tables.search(query, _K) for query in self._queries],
+            lambda: self._exact.search(self._queries, _K),
+            lambda: [self._exact.search(query, _K) for query in self._queries],
+            lambda: [_nearest_by_numpy(indexed, batch) for batch in batches],
+            lambda: [_nearest_by_numpy(indexed, query[np.newaxis]) for query in few],
+        ]
+        least = np.min([[_seconds(call) for call in calls] for _ in range(_ROUNDS)], axis=0)
+        counts = np.repeat([len(self._queries), len(self._queries), len(few)], 2)
+        each = (least / counts * 1e6).tolist()
+        return Speed(*each[:2]), Speed(*each[2:4]), Speed(*each[4:])
 
 
 def tables_index(images: npt.NDArray[np.uint8], k: int, m: int) -> Index:
@@ -331,18 +314,10 @@ def curve(k: int, m: int) -> tuple[tuple[float, float], ...]:
     return tuple(zip(map(float, _CURVE), chances.tolist(), strict=True))
 
 
-def _least(one: Speed | None, other: Speed) -> Speed:
-    return other if one is None else Speed(*map(min, astuple(one), astuple(other)))
-
-
-def _least_seconds(call: Callable[[], Any]) -> float:
-    """The quickest of several rounds: whatever else goes on can only make one longer."""
-    times: list[float] = []
-    while len(times) < _ROUNDS and sum(times) < _ROUNDS_S:
-        started = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - started)
-    return min(times)
+def _seconds(call: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
 
 
 def _distances(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import threading
 
 from lookalike.errors import NotSupported
 from lookalike.web.album import AlbumCollection
@@ -35,6 +35,8 @@ class Site:
         self.work = Work(limits)
         self.kept = Kept()
         self.metrics = Metrics(self)
+        self._lab: Lab | None = None
+        self._making_lab = threading.Lock()
         self._review = Review(collection.album) if isinstance(collection, AlbumCollection) else None
         self._syncing = (
             Syncing(collection.album) if isinstance(collection, AlbumCollection) else None
@@ -68,16 +70,19 @@ class Site:
             )
         return self.collection
 
-    @cached_property
+    @property
     def lab(self) -> Lab:
-        """Hash tables over the digits.
+        """Hash tables over the digits. The first time takes as long as a search of all of them.
 
         Raises
         ------
         NotSupported
             When an album is served.
         """
-        return Lab(self.digits.images, self.digits.labels)
+        with self._making_lab:
+            if self._lab is None:
+                self._lab = Lab(self.digits.images, self.digits.labels)
+            return self._lab
 
     @property
     def review(self) -> Review:

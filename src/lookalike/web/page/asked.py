@@ -10,10 +10,12 @@ from urllib.parse import urlencode
 from lookalike.web.collection import Query
 from lookalike.web.site import Site
 
-__all__ = ["NUMBERS", "Asked", "asked_of"]
+__all__ = ["LAST", "NUMBERS", "Asked", "asked_of", "whole_number"]
 
 NUMBERS = (12, 24, 48, 96)  # of results, that one may choose from
 _USUAL = 24
+LAST = 10**9  # place in a list that may be asked for
+_MOST_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +96,15 @@ def asked_of(values: Mapping[str, str], site: Site) -> Asked:
     return Asked(
         id=None if upload else values.get("id") or None,
         upload=upload,
-        k=min(max(_number(values.get("k"), _USUAL), 1), site.limits.k),
+        k=whole_number(values.get("k", ""), _USUAL, 1, site.limits.k),
         encoder=encoder if encoder in site.collection.encoders else None,
         flips=values.get("flips") == "1",
         rotations=values.get("rotations") == "1",
-        first=_number(values.get("first"), 0),
+        first=whole_number(values.get("first", ""), 0, 0, LAST),
     )
 
 
-def _number(text: str | None, otherwise: int) -> int:
-    if text is None or not (text.isascii() and text.isdigit()) or len(text) > 9:
-        return otherwise
-    return int(text)
+def whole_number(text: str, usual: int, least: int, largest: int) -> int:
+    """A whole number of an address, which may hold anything: the nearest there is, or the usual."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return min(max(int(text), least), largest) if is_number else usual

@@ -17,6 +17,7 @@ from lookalike.album.plan import Plan
 from lookalike.album.verdicts import Verdict, flags, legible, link_text, size_text, verdicts
 from lookalike.errors import LookalikeError
 from lookalike.web.collection import text_of
+from lookalike.web.page.asked import LAST, whole_number
 from lookalike.web.page.frame import frame
 from lookalike.web.page.parts import (
     button,
@@ -64,13 +65,12 @@ def add(site: Site) -> None:
     async def page(request: Request) -> None:
         asked = request.query_params
         level = asked.get("level", "near")
-        first = asked.get("first", "0")
         with frame(site, "/duplicates"):
             view = _View(
                 site,
                 level if level in _LEVELS else "near",
                 asked.get("folder") or None,
-                int(first) if first.isdecimal() and len(first) < 9 else 0,
+                whole_number(asked.get("first", ""), 0, 0, LAST),
             )
             await view.show()
 

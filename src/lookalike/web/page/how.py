@@ -14,7 +14,7 @@ from lookalike.errors import LookalikeError
 from lookalike.web import lab
 from lookalike.web.collection import Item, Searched
 from lookalike.web.digits import DigitsCollection
-from lookalike.web.page.asked import Asked, asked_of
+from lookalike.web.page.asked import Asked, asked_of, whole_number
 from lookalike.web.page.charts import Dot, chance_chart, chart, table
 from lookalike.web.page.frame import frame
 from lookalike.web.page.parts import (
@@ -33,7 +33,6 @@ from lookalike.web.site import Site
 __all__ = ["add"]
 
 _BITS, _TABLES = 20, 5  # of the course
-_DIGITS = 9  # of a number in an address
 _FAR = 1.5  # times the threshold or the farthest neighbour: what a chart shows
 _RADIUS = re.compile(r"look up (\d+) substrings, radii up to (\d+)")
 
@@ -78,8 +77,8 @@ def add(site: Site) -> None:
         values = request.query_params
         asked = asked_of(values, site)
         setting = (
-            _within(values.get("bits", ""), _BITS, lab.LARGEST_BITS),
-            _within(values.get("tables", ""), _TABLES, lab.LARGEST_TABLES),
+            whole_number(values.get("bits", ""), _BITS, 1, lab.LARGEST_BITS),
+            whole_number(values.get("tables", ""), _TABLES, 1, lab.LARGEST_TABLES),
         )
         with frame(site, "/how"):
             heading("How it was found", "What a search does, step by step, and what it saves.")
@@ -97,12 +96,6 @@ def add(site: Site) -> None:
             _show(shown, setting)
 
         background_tasks.create(load(), context=place, name="how")
-
-
-def _within(text: str, usual: int, largest: int) -> int:
-    """A number of an address, which may hold anything."""
-    fits = text.isascii() and text.isdigit() and len(text) < _DIGITS
-    return min(max(int(text), 1), largest) if fits else usual
 
 
 def _search(site: Site, asked: Asked, setting: tuple[int, int]) -> _Shown | None:

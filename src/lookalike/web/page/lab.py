@@ -11,7 +11,15 @@ from nicegui.elements.mixins.text_element import TextElement
 
 from lookalike.errors import LookalikeError
 from lookalike.web.collection import id_of, text_of
-from lookalike.web.lab import LARGEST_BITS, LARGEST_TABLES, Neighbour, Speed, TablesResult
+from lookalike.web.lab import (
+    LARGEST_BITS,
+    LARGEST_TABLES,
+    Lab,
+    Neighbour,
+    Speed,
+    TablesResult,
+)
+from lookalike.web.page.asked import whole_number
 from lookalike.web.page.charts import Dot, chance_chart, chart, table, trail_chart
 from lookalike.web.page.frame import frame
 from lookalike.web.page.parts import heading, panel, picture, section, tag, thumbnail_url, wrong
@@ -37,16 +45,10 @@ def add(site: Site) -> None:
                 "Only digits that share a bucket with yours in one of m tables are compared with "
                 "it: its candidates. Move k and m, and see what is compared, found and missed.",
             )
-            _Bench(site, _within(k, _BITS, LARGEST_BITS), _within(m, _TABLES, LARGEST_TABLES), id)
-
-
-def _within(text: str, usual: int, largest: int) -> int:
-    """A number of an address, which may hold anything."""
-    return (
-        min(max(int(text), 1), largest)
-        if text.isascii() and text.isdigit() and len(text) < 9
-        else usual
-    )
+            bits = whole_number(k, _BITS, 1, LARGEST_BITS)
+            tables = whole_number(m, _TABLES, 1, LARGEST_TABLES)
+            own = await site.work.run(lambda: site.lab)  # made by who comes first
+            _Bench(site, own, bits, tables, id)
 
 
 class _Bench:
@@ -55,14 +57,15 @@ class _Bench:
     Parameters
     ----------
     site : Site
+    lab : Lab
     k, m : int
     id : str
         Of the digit to search for, if there is such a one.
     """
 
-    def __init__(self, site: Site, k: int, m: int, id: str) -> None:
+    def __init__(self, site: Site, lab: Lab, k: int, m: int, id: str) -> None:
         self._site = site
-        self._lab = site.lab
+        self._lab = lab
         self._query = self._numbered(id)
         self._trail: list[tuple[float, float]] = []
         self._stale = self._measuring = False
