@@ -122,6 +122,18 @@ def opened(
         context.close()
 
 
+def check_accessible(tab: Any) -> None:
+    """Fail for what axe finds serious or critical."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = [
+        (own["id"], [node["html"][:200] for node in own["nodes"]][:3])
+        for own in Axe().run(tab).response["violations"]
+        if own["impact"] in ("serious", "critical")
+    ]
+    assert not found, found
+
+
 @pytest.fixture(scope="session")
 def screen() -> Callable[[Any, str], None]:
     """Keep a picture of a tab, by a name."""

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from tests.web.conftest import opened, serving
+from tests.web.conftest import check_accessible, opened, serving
 
 
 @pytest.fixture
@@ -31,15 +30,6 @@ def groups(tab: Any) -> list[str]:
 
 def gone(tab: Any, group: str) -> None:
     tab.wait_for_selector(f'[data-group="{group}"]', state="detached")
-
-
-def check_accessible(tab: Any) -> None:
-    found = [
-        own
-        for own in Axe().run(tab).response["violations"]
-        if own["impact"] in ("serious", "critical")
-    ]
-    assert not found, [(own["id"], [n["html"][:200] for n in own["nodes"]][:3]) for own in found]
 
 
 def test_a_group_is_reviewed_and_the_decision_undone(tab: Any, own_site: str) -> None:

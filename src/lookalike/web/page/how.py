@@ -64,6 +64,7 @@ class _Shown:
 
     item: Item | None
     chosen: bool
+    turned: bool
     searches: tuple[Searched, ...]
     near: dict[str, float]
     tables: Searched | None
@@ -113,8 +114,9 @@ def _search(site: Site, asked: Asked, setting: tuple[int, int]) -> _Shown | None
         index = lab.tables_index(own.images, *setting)
         vector, similar = own.vector(query), searches[0].similar
         tables = searched(searches[0].encoder, index, vector, query.k, None, similar)
-        return _Shown(item, chosen, searches, {}, tables)
-    return _Shown(item, chosen, searches, site.album.album.thresholds("near"), None)
+        return _Shown(item, chosen, False, searches, {}, tables)
+    turned = asked.flips or asked.rotations
+    return _Shown(item, chosen, turned, searches, site.album.album.thresholds("near"), None)
 
 
 def _show(shown: _Shown | None, setting: tuple[int, int]) -> None:
@@ -125,8 +127,19 @@ def _show(shown: _Shown | None, setting: tuple[int, int]) -> None:
         with tag("div", classes="lk-how-query"):
             thumbnail(shown.item, side=192, lazy=False)
             tag("p", f"Searched for: {shown.item.title}")
+        tag(
+            "p",
+            "It is in the index itself, so that it is one of its own neighbours here, at distance "
+            "0. A search leaves it out.",
+            classes="lk-muted",
+        )
     if shown.chosen:
         notice("No search was given, so one of the pictures was chosen. Search for any, then look.")
+    if shown.turned:
+        notice(
+            "A search for mirrored or turned pictures goes like this one once for each way to turn "
+            "it. Here it is shown for the picture as it is."
+        )
     for own in shown.searches:
         with section(f"Compared by {own.encoder}"):
             _show_search(own, shown.near.get(own.encoder), None)
