@@ -471,6 +471,7 @@ def test_41_pictures_are_no_documents(evil_site: str) -> None:
             assert headers["content-type"] == "image/jpeg"
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["content-security-policy"].startswith("default-src 'none'")
+            assert headers["content-security-policy"].endswith("; sandbox")
             assert what == "file" or b"<script>" not in body
 
 

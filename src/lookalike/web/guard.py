@@ -74,7 +74,7 @@ HEADERS: Final = (
 )
 _NOTHING = b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _FORM_ONLY = _NOTHING.replace(b"form-action 'none'", b"form-action 'self'")
-_DATA = (*HEADERS, (b"content-security-policy", _NOTHING))
+_DATA = (*HEADERS, (b"content-security-policy", _NOTHING + b"; sandbox"))  # opened by themselves
 
 
 def policy(nonce: str) -> bytes:
@@ -261,9 +261,7 @@ class Guard:
     def _check_token(self, scope: Scope, host: bytes, asked: _Asked) -> None:
         assert self._token is not None
         bearer = asked.get(b"authorization")
-        if (
-            bearer is not None
-        ):  # who sends a wrong one is not let in by a cookie: changes rely on it
+        if bearer is not None:  # a wrong one is not made good by a cookie: changes rely on it
             if bearer[:7].lower() == b"bearer " and _equal(bearer[7:].strip(), self._token):
                 return
         elif _equal(_cookie_in(asked.get(b"cookie", b""), _cookie_name(host)), self._cookie_value):
