@@ -549,8 +549,9 @@ def _close(database: sqlite3.Connection, owner: int) -> None:
 
 
 def _content(row: Sequence[Any]) -> Content:
-    featureless = _NONE if row[9] == "[]" else _names(row[9])
-    return Content(row[1], row[2], *row[3:9], featureless)  # type: ignore[call-arg]
+    digest, size, width, height, kind, taken, sharpness, reason, featureless = row[1:10]
+    seen = _NONE if featureless == "[]" else _names(featureless)
+    return Content(digest, size, width, height, kind, taken, sharpness, reason, seen)
 
 
 def _names(text: str) -> frozenset[str]:

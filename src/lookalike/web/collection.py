@@ -240,7 +240,7 @@ class Collection(Protocol):
         """A picture; Unknown when there is none."""
 
     def items(self, first: int, count: int) -> Sequence[Item]:
-        """Some pictures, in the order of their titles."""
+        """Some pictures, in an order that stays as long as the collection does."""
 
     def search(self, query: Query) -> Found:
         """The pictures that look most like one."""

@@ -39,7 +39,6 @@ _SIDE, _LARGEST = 8, 16
 _CELLS = 32  # of the bitmaps that the data set was made of: a pixel counts the ink in 4 x 4
 _BOX = (28, 20)  # height and width of a written digit in them, about
 _SIMILAR = 120.0  # L1: most digits have one of the same kind within it
-_SCALE = 6  # grey values are shown 16 x 16 - 1
 
 
 class DigitsCollection:
