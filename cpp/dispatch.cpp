@@ -26,7 +26,6 @@ bool has_feature(const std::string& name) {
     if (name == "avx512dq") return __builtin_cpu_supports("avx512dq");
     if (name == "avx512vl") return __builtin_cpu_supports("avx512vl");
     if (name == "avx512vnni") return __builtin_cpu_supports("avx512vnni");
-    if (name == "avx512vbmi2") return __builtin_cpu_supports("avx512vbmi2");
     if (name == "avx512vpopcntdq") return __builtin_cpu_supports("avx512vpopcntdq");
 #elif defined(__aarch64__)
     if (name == "neon") return true;  // part of the base architecture

@@ -1,7 +1,8 @@
-// The AVX-512 level: 64 bytes at a time, masks instead of tails.
+// The AVX-512 level: 64 bytes at a time, masks instead of tails. kernels_avx512popcnt.cpp compiles
+// it once more, for CPUs that count bits in a vector.
 // level: avx512
 // processors: x86_64 AMD64 amd64
-// flags: -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512vbmi2 -mavx512vpopcntdq -mbmi -mbmi2 -mpopcnt -mlzcnt -Wno-unknown-warning-option -Wno-uninitialized -Wno-maybe-uninitialized
+// flags: -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mbmi -mbmi2 -mpopcnt -mlzcnt -Wno-unknown-warning-option -Wno-uninitialized -Wno-maybe-uninitialized
 #ifdef LOOKALIKE_EMULATE  // to test this file on a CPU without AVX-512 (see .ci/emulate)
 #include "emulate_avx512.h"
 #else
@@ -11,7 +12,7 @@
 #include "kernels.h"
 
 namespace lookalike {
-extern const Kernels avx512_kernels;
+extern const Kernels avx512_kernels, avx512popcnt_kernels;
 
 namespace {
 
@@ -318,18 +319,33 @@ struct Angle {
     }
 };
 
+// The bits set in each of eight 64-bit lanes.
+__m512i bit_counts(__m512i bits) {
+#ifdef LOOKALIKE_VPOPCNT
+    return _mm512_popcnt_epi64(bits);
+#else
+    const __m512i of_nibble = _mm512_broadcast_i32x4(
+        _mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    const __m512i lower = _mm512_set1_epi8(0x0F);
+    const __m512i low = _mm512_shuffle_epi8(of_nibble, _mm512_and_si512(bits, lower));
+    const __m512i high =
+        _mm512_shuffle_epi8(of_nibble, _mm512_and_si512(_mm512_srli_epi16(bits, 4), lower));
+    return _mm512_sad_epu8(_mm512_add_epi8(low, high), _mm512_setzero_si512());
+#endif
+}
+
 // Eight 64-bit counts of differing bits.
 __m512i differing(const std::uint8_t* row, const std::uint8_t* query, std::size_t stride) {
     __m512i sum = _mm512_setzero_si512();
     std::size_t j = 0;
     for (; j + 64 <= stride; j += 64)
         sum =
-            _mm512_add_epi64(sum, _mm512_popcnt_epi64(_mm512_xor_si512(
+            _mm512_add_epi64(sum, bit_counts(_mm512_xor_si512(
                                       _mm512_loadu_si512(row + j), _mm512_loadu_si512(query + j))));
     if (j < stride) {
         const __mmask8 tail = __mmask8(0xFF >> (8 - (stride - j) / 8));
         sum = _mm512_add_epi64(
-            sum, _mm512_popcnt_epi64(_mm512_xor_si512(_mm512_maskz_loadu_epi64(tail, row + j),
+            sum, bit_counts(_mm512_xor_si512(_mm512_maskz_loadu_epi64(tail, row + j),
                                                       _mm512_maskz_loadu_epi64(tail, query + j))));
     }
     return sum;
@@ -343,9 +359,9 @@ void differing_bits_32(const std::uint8_t* rows, std::size_t count, const std::u
     std::size_t i = 0;
     for (; i + 4 <= count; i += 4) {
         const __m512i ab =
-            _mm512_popcnt_epi64(_mm512_xor_si512(_mm512_loadu_si512(rows + 32 * i), twice));
+            bit_counts(_mm512_xor_si512(_mm512_loadu_si512(rows + 32 * i), twice));
         const __m512i cd =
-            _mm512_popcnt_epi64(_mm512_xor_si512(_mm512_loadu_si512(rows + 32 * i + 64), twice));
+            bit_counts(_mm512_xor_si512(_mm512_loadu_si512(rows + 32 * i + 64), twice));
         _mm_storeu_si128(reinterpret_cast<__m128i*>(distances + i),
                          lane_sums(_mm512_castsi512_si256(ab), _mm512_extracti64x4_epi64(ab, 1),
                                    _mm512_castsi512_si256(cd), _mm512_extracti64x4_epi64(cd, 1)));
@@ -383,7 +399,7 @@ __m512i differing_of_eight(const WordsOfEight& rows, const std::uint8_t* query) 
     for (std::size_t w = 0; w < 4; ++w) {
         std::int64_t word;
         __builtin_memcpy(&word, query + 8 * w, sizeof word);
-        count[w] = _mm512_popcnt_epi64(_mm512_xor_si512(rows.word[w], _mm512_set1_epi64(word)));
+        count[w] = bit_counts(_mm512_xor_si512(rows.word[w], _mm512_set1_epi64(word)));
     }
     return _mm512_add_epi64(_mm512_add_epi64(count[0], count[1]),
                             _mm512_add_epi64(count[2], count[3]));
@@ -833,19 +849,29 @@ std::size_t scan_blocks(const std::uint8_t* blocks, std::size_t count, const std
                                 first, estimates, slots);
 }
 
+const char* const features[] = {
 #ifdef LOOKALIKE_EMULATE
-const char* const features[] = {"avx2", "popcnt", nullptr};
+    "avx2", "popcnt", nullptr
 #else
-const char* const features[] = {"avx512f",    "avx512bw",    "avx512dq",        "avx512vl",
-                                "avx512vnni", "avx512vbmi2", "avx512vpopcntdq", "bmi",
-                                "bmi2",       "popcnt",      "lzcnt",           nullptr};
+    "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "bmi", "bmi2", "popcnt", "lzcnt",
+#ifdef LOOKALIKE_VPOPCNT
+    "avx512vpopcntdq",
 #endif
+    nullptr
+#endif
+};
 
 }  // namespace
 
+#ifdef LOOKALIKE_VPOPCNT
+const Kernels avx512popcnt_kernels = {
+    .name = "avx512popcnt",
+    .rank = 3,
+#else
 const Kernels avx512_kernels = {
     .name = "avx512",
     .rank = 2,
+#endif
     .features = features,
     .absolute_differences = absolute_differences,
     .absolute_differences_at = absolute_differences_at,
