@@ -4,6 +4,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -q
 CORE := pyproject.toml CMakeLists.txt $(wildcard cpp/*)
 CPP := $(wildcard cpp/*.h cpp/*.cpp)
+SPREAD := -n auto --maxprocesses 4 --dist worksteal  # tests over the cores
 
 .PHONY: help demo test soak check bench format stub figures clean
 help: ## list the targets
@@ -13,7 +14,7 @@ demo: $(VENV)/.demo ## set up, and search the handwritten digits (the main job)
 	$(VENV)/bin/lookalike demo
 
 test: $(VENV)/.test ## set up, and run all tests
-	$(VENV)/bin/python -m pytest tests src
+	$(VENV)/bin/python -m pytest $(SPREAD) tests src
 
 soak: $(VENV)/.test ## threads, readers beside a writer, forged files for a minute each; 5,000 kills, 1,000 of syncs; 10 minutes of a server (an hour)
 	LOOKALIKE_SOAK_SECONDS=60 LOOKALIKE_SOAK_KILLS=5000 LOOKALIKE_SOAK_ALBUM_KILLS=1000 \

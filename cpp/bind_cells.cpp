@@ -152,10 +152,10 @@ void check_efforts(const Efforts& efforts, const CellsOfArrays& cells) {
 }
 
 void check_vectors(const FloatMatrix& y, const FloatArray& tails, const Cells& cells,
-                   const Sketch& sketch, const Slots& of_row) {
-    require(y.shape(1) >= cells.dimensions() && tails.size() == y.shape(0) &&
-                sketch.dimensions() == cells.dimensions(),
-            "vectors do not fit the cells");
+                   std::size_t dimensions, const Slots& of_row) {
+    require(
+        y.shape(1) >= dimensions && tails.size() == y.shape(0) && dimensions == cells.dimensions(),
+        "vectors do not fit the cells");
     check_cells(of_row, y.shape(0), cells.size());
 }
 
@@ -211,7 +211,7 @@ void copy_blocks(WriterOfArrays& self, const Slots& starts, const RowArray& bloc
 void write_rows(WriterOfArrays& self, const FloatMatrix& y, const FloatArray& tails,
                 const Cells& cells, const Sketch& sketch, float tail_weight, const Slots& of_row,
                 std::size_t first_row) {
-    check_vectors(y, tails, cells, sketch, of_row);
+    check_vectors(y, tails, cells, sketch.dimensions(), of_row);
     require(cells.size() == self.cells() &&
                 self.blocks.shape(1) == block_bytes(sketch.dimensions()) &&
                 first_row + y.shape(0) < no_row,
@@ -297,13 +297,18 @@ void bind_sketch(nb::module_& m) {
     nb::class_<Cells>(m, "Cells")
         .def(
             "__init__",
-            [](Cells* self, const Sketch& sketch, const In<std::int8_t, nb::ndim<2>>& codes) {
-                require(codes.shape(1) == sketch.dimensions(), "codes do not fit the sketch");
-                new (self) Cells(sketch, {codes.data(), codes.data() + codes.size()});
+            [](Cells* self, const FloatArray& steps, float unit,
+               const In<std::int8_t, nb::ndim<2>>& codes) {
+                require(codes.shape(1) == steps.size(), "codes do not fit the steps");
+                new (self)
+                    Cells(vector_of(steps), unit, {codes.data(), codes.data() + codes.size()});
             },
-            "sketch"_a, "codes"_a)
+            "steps"_a, "unit"_a, "codes"_a)
         .def("__len__", &Cells::size)
-        .def_prop_ro("sketch", &Cells::sketch)
+        .def_prop_ro("unit", [](const Cells& self) { return self.sketch().unit(); })
+        .def_prop_ro(
+            "steps", [](const Cells& self) { return array_of(std::vector<float>(self.steps())); },
+            nb::rv_policy::move)
         .def_prop_ro(
             "codes",
             [](const Cells& self) { return array_of(std::vector<std::int8_t>(self.codes())); },
@@ -335,7 +340,7 @@ void bind_sketch(nb::module_& m) {
     m.def(
         "largest_norm",
         [](const FloatMatrix& y, const FloatArray& tails, const Cells& cells, const Slots& of_row) {
-            check_vectors(y, tails, cells, cells.sketch(), of_row);
+            check_vectors(y, tails, cells, cells.dimensions(), of_row);
             nb::gil_scoped_release release;
             return largest_norm(y.data(), tails.data(), y.shape(1), y.shape(0), cells,
                                 of_row.data());

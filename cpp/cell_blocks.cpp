@@ -48,7 +48,7 @@ Sketch learn_sketch(const float* y, std::size_t stride, std::size_t count, const
     std::vector<float> rms(dimensions);
     for (std::size_t j = 0; j < dimensions; ++j) rms[j] = float(std::sqrt(sums[j] / double(count)));
     const std::vector<float> reach = root_mean_squares(y, stride, count, dimensions);
-    const Sketch sketch = make_sketch(rms.data(), reach.data(), dimensions, least_step);
+    const Sketch sketch = make_sketch(rms, reach, least_step);
     // A few enormous vectors cost resolution, and never an overflow.
     const float unit = std::max(sketch.unit(), float(largest / double(most_norm)));
     return Sketch(sketch.steps(), unit);

@@ -21,10 +21,10 @@ std::size_t groups_for(std::size_t cells) {
 }
 
 Cells learn_groups(const Cells& cells) {
-    const std::vector<float>& steps = cells.sketch().steps();
+    const std::vector<float>& steps = cells.steps();
     return learn_cells(cells.centroid(0), cells.stride(), cells.size(), cells.dimensions(),
                        groups_for(cells.size()), rounds,
-                       *std::min_element(steps.begin(), steps.end()), 1);
+                       16 * *std::min_element(steps.begin(), steps.end()), 1);
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ CellGroups::CellGroups(const Cells& cells) : cells_(cells), groups_(learn_groups
     std::vector<std::uint32_t> of_cell(cells.size());
     groups_.assign(cells.centroid(0), cells.stride(), cells.size(), false, 1, of_cell.data());
     starts_ = block_starts(of_cell.data(), cells.size(), groups_.size());
-    blocks_.resize(starts_.back() * block_bytes(cells.dimensions()));
+    blocks_.resize(starts_.back() * block_bytes(cells.digits()));
     places_.resize(starts_.back() * block_vectors);
     BlockWriter writer(starts_.data(), groups_.size(), blocks_.data(), places_.data());
     for (std::size_t c = 0; c < cells.size(); ++c) {
@@ -55,14 +55,14 @@ CellGroups::CellGroups(const Cells& cells) : cells_(cells), groups_(learn_groups
 
 // Writes the cells of the nearest groups and their distances; returns how many places these have.
 std::size_t CellGroups::rank(const float* y, Scratch& scratch) const {
-    const std::size_t bytes = block_bytes(cells_.dimensions());
-    groups_.sketch().code_query(y, scratch.group_code);
+    const std::size_t bytes = block_bytes(cells_.digits());
+    groups_.code_query(y, scratch.group_code);
     scratch.group_distances.resize(groups_.padded_size());
     scratch.groups.resize(groups_.size() + block_vectors);
     groups_.rank(scratch.group_code, scratch.group_distances.data());
     const std::size_t near =
         groups_.first_cells(scratch.group_distances.data(), visited_, scratch.groups.data());
-    cells_.sketch().code_query(y, scratch.code);
+    cells_.code_query(y, scratch.code);
     scratch.distances.resize(places_.size());
     scratch.cells.resize(places_.size());
     std::size_t ranked = 0;
@@ -70,7 +70,7 @@ std::size_t CellGroups::rank(const float* y, Scratch& scratch) const {
         const std::size_t first = starts_[scratch.groups[g]];
         const std::size_t count = starts_[scratch.groups[g] + 1] - first;
         kernels().estimate_blocks(blocks_.data() + first * bytes, count, scratch.code.codes.data(),
-                                  cells_.dimensions(), scratch.code.shift,
+                                  cells_.digits(), scratch.code.shift,
                                   estimate_zero + scratch.code.bias,
                                   scratch.distances.data() + ranked);
         std::copy_n(places_.data() + first * block_vectors, count * block_vectors,

@@ -20,6 +20,18 @@ constexpr std::size_t most_counted = 48;      // keys that are sorted by countin
 constexpr std::size_t more_probes = 4;        // times as many, when too few rows were found
 constexpr std::size_t lines_ahead = 16;       // cache lines of the next cell asked for early
 
+// Whose exact distances decide which cells are probed: a few more than these, that rank first.
+std::size_t compared_for(std::size_t probes) {
+    return probes + probes / 4 + 4;
+}
+
+// The fewest probes that compare the cell of this rank.
+std::size_t probes_to_compare(std::size_t rank) {
+    std::size_t probes = std::max<std::size_t>(rank * 4 / 5, 5) - 4;
+    while (compared_for(probes) < rank) ++probes;
+    return probes;
+}
+
 // As many as `wanted` would be far too many when estimates tie: take them by slot.
 std::size_t cut_ties(std::size_t count, std::size_t wanted, std::uint32_t* estimates,
                      std::uint32_t* slots) {
@@ -101,7 +113,7 @@ void CellScan::project(const Queries& queries, std::size_t first, std::size_t co
 }
 
 void CellScan::code(Scratch& scratch) const {
-    cells_.sketch().code_query(scratch.y, scratch.cell_query);
+    cells_.code_query(scratch.y, scratch.cell_query);
     sketch_.code_query(scratch.y, scratch.query);
     scratch.cell_distances.resize(cells_.padded_size());
     scratch.positions.resize(std::max(scratch.positions.size(), cells_.padded_size() + 16));
@@ -123,20 +135,16 @@ float CellScan::tail(const Query& query, const Scratch& scratch) const {
     return std::max(0.0f, (projection_.bytes ? float(whole) : float_of(whole)) - seen);
 }
 
-// The cells that rank first, ties by number. The nearest few of them come first, in the order of
-// their exact distances: they lower the limit for all others.
+// The nearest of the cells that rank first, ties by number. The first few of them are in the order
+// of their distances: they lower the limit for all others.
 void CellScan::choose_cells(std::size_t probes, Scratch& scratch) const {
     std::uint32_t* distances = scratch.cell_distances.data();
-    std::uint32_t* chosen = scratch.positions.data();
+    std::uint32_t* first = scratch.positions.data();
     const std::size_t wanted = std::min(probes, cells_.size());
-    const std::size_t kept = cells_.first_cells(distances, probes, chosen);
-    scratch.probed.resize(kept);
-    for (std::size_t i = 0; i < kept; ++i)
-        scratch.probed[i] = make_key(distances[chosen[i]], chosen[i]);
-    first_in_order(wanted, 0, scratch.probed, scratch.sorted);
-    for (std::size_t i = 0; i < wanted; ++i) chosen[i] = key_slot(scratch.probed[i]);
-    cells_.exact_distances(scratch.y, chosen, wanted, distances);
-    for (std::size_t i = 0; i < wanted; ++i) scratch.probed[i] = make_key(distances[i], chosen[i]);
+    const std::size_t compared = cells_.first_cells(distances, compared_for(wanted), first);
+    cells_.exact_distances(scratch.y, first, compared, distances);
+    scratch.probed.resize(compared);
+    for (std::size_t i = 0; i < compared; ++i) scratch.probed[i] = make_key(distances[i], first[i]);
     first_in_order(wanted, scanned_in_order, scratch.probed, scratch.sorted);
     scratch.nearest = float_of(key_distance(scratch.probed[0]));
 }
@@ -308,9 +316,11 @@ std::vector<std::uint32_t> CellScan::candidates(const Items& item, const Efforts
     return rows;
 }
 
-void CellScan::estimate_all(Scratch& scratch, std::vector<std::uint32_t>& estimates) const {
+void CellScan::estimate_all(Scratch& scratch, std::vector<std::uint32_t>& distances,
+                            std::vector<std::uint32_t>& estimates) const {
     const std::size_t bytes = block_bytes(sketch_.dimensions());
-    std::vector<std::uint32_t> all(cells_.size()), distances(cells_.size());
+    std::vector<std::uint32_t> all(cells_.size());
+    distances.resize(cells_.size());
     std::iota(all.begin(), all.end(), 0u);
     cells_.exact_distances(scratch.y, all.data(), all.size(), distances.data());
     scratch.nearest = float_of(distances[kernels().least(distances.data(), distances.size())]);
@@ -321,6 +331,16 @@ void CellScan::estimate_all(Scratch& scratch, std::vector<std::uint32_t>& estima
                                   scratch.query.shift, offset_of(distances[c], scratch),
                                   estimates.data() + first * block_vectors);
     }
+}
+
+// The fewest probes with which the cell is probed.
+std::uint32_t CellScan::rank_of_cell(std::uint32_t cell, const Scratch& scratch,
+                                     const std::vector<std::uint32_t>& distances) const {
+    const auto rank_by = [&](const std::vector<std::uint32_t>& values) {
+        return kernels().count_at_most(values.data(), cells_.size(), values[cell]);
+    };
+    return std::uint32_t(
+        std::max(rank_by(distances), probes_to_compare(rank_by(scratch.cell_distances))));
 }
 
 void CellScan::ranks(const Items& items, const std::int64_t* wanted, std::size_t count,
@@ -339,16 +359,16 @@ void CellScan::ranks(const Items& items, const std::int64_t* wanted, std::size_t
     const auto has_slot = [&](std::int64_t row) { return slot_of[std::size_t(row)] != no_row; };
     struct Memory {
         Scratch scratch;
-        std::vector<std::uint32_t> estimates, near, positions;
+        std::vector<std::uint32_t> distances, estimates, near, positions;
     };
     std::vector<Memory> memory(std::max<std::size_t>(threads, 1));
     run_tasks(items.count, threads, [&](std::size_t q, std::size_t worker) {
-        auto& [scratch, estimates, near, positions] = memory[worker];
+        auto& [scratch, distances, estimates, near, positions] = memory[worker];
         estimates.resize(slots);
         positions.resize(slots + block_vectors);
         project(queries, q, 1, scratch);
         code(scratch);
-        estimate_all(scratch, estimates);
+        estimate_all(scratch, distances, estimates);
         sightings[q] = {first_cell(scratch), {scratch.nearest, tail(queries[q], scratch)}};
         for (std::size_t s = 0; allowed && s < slots; ++s)
             if (blocks_.rows[s] != no_row && !allowed[blocks_.rows[s]]) estimates[s] = ~0u;
@@ -375,9 +395,7 @@ void CellScan::ranks(const Items& items, const std::int64_t* wanted, std::size_t
                 continue;
             }
             const std::uint32_t slot = slot_of[std::size_t(wanted[q * count + i])];
-            rank.cell =
-                std::uint32_t(kernels().count_at_most(scratch.cell_distances.data(), cells_.size(),
-                                                      scratch.cell_distances[cell_of[slot]]));
+            rank.cell = rank_of_cell(cell_of[slot], scratch, distances);
             rank.estimate = std::uint32_t(
                 std::upper_bound(near.begin(), near.end(), estimates[slot]) - near.begin());
         }

@@ -82,7 +82,10 @@ private:
     bool search(const Query& query, std::size_t k, const Efforts& efforts, Scratch& scratch,
                 std::int64_t* rows, double* distances, CellTrace* trace) const;
     std::uint32_t offset_of(std::uint32_t cell_distance, const Scratch& scratch) const;
-    void estimate_all(Scratch& scratch, std::vector<std::uint32_t>& estimates) const;
+    void estimate_all(Scratch& scratch, std::vector<std::uint32_t>& distances,
+                      std::vector<std::uint32_t>& estimates) const;
+    std::uint32_t rank_of_cell(std::uint32_t cell, const Scratch& scratch,
+                               const std::vector<std::uint32_t>& distances) const;
 
     Verifier verifier_;
     Projection projection_;

@@ -16,25 +16,49 @@ namespace {
 constexpr std::size_t assigned_together = 256;  // rows a task assigns
 constexpr std::size_t compared_exactly = 8;     // cells that a row may belong to
 constexpr std::size_t ranked_at_once = 896;     // more cells are ranked in groups
-constexpr float cut_off = 2.8f;                 // root mean squares that a 4-bit code reaches
+constexpr float cut_off = 2.8f;                 // root mean squares that a 4-bit code reaches,
+constexpr float centroid_reach = 4.5f;          // a centroid's code,
 constexpr float query_reach = 4.5f;             // and a query's 8-bit code
+constexpr int most_code = 119;                  // so that both digits fit 4 bits
 
-double square(const float* values, std::size_t count) {
-    double sum = 0;
-    for (std::size_t j = 0; j < count; ++j) sum += double(values[j]) * double(values[j]);
-    return sum;
+// So many dimensions are ranked by two digits.
+std::size_t finer_dimensions(std::size_t dimensions) {
+    return std::min<std::size_t>(dimensions, 16);
 }
 
-// The centroids that these would become as 4-bit codes.
+int upper_digit(std::int8_t code) {
+    return (int(code) + 8) >> 4;  // rounds down, also below zero
+}
+
+std::vector<float> steps_of_digits(const std::vector<float>& steps) {
+    std::vector<float> digits;
+    for (const float step : steps) digits.push_back(16 * step);
+    digits.insert(digits.end(), steps.begin(),
+                  steps.begin() + std::ptrdiff_t(finer_dimensions(steps.size())));
+    return digits;
+}
+
+// The largest that a query like these times a step comes to is 127 units.
+float unit_for(const std::vector<float>& queries_rms, const std::vector<float>& steps,
+               float least_step) {
+    float unit = least_step * least_step;
+    for (std::size_t j = 0; j < queries_rms.size(); ++j)
+        unit = std::max(unit, query_reach / 127.0f * queries_rms[j] * steps[j]);
+    return unit;
+}
+
+// The centroids that these would become as codes.
 Cells rounded_cells(const float* centroids, std::size_t cells, const std::vector<float>& reach,
                     float least_step) {
     const std::size_t dimensions = reach.size();
-    const std::vector<float> rms = root_mean_squares(centroids, dimensions, cells, dimensions);
-    const Sketch sketch = make_sketch(rms.data(), reach.data(), dimensions, least_step);
+    std::vector<float> steps = root_mean_squares(centroids, dimensions, cells, dimensions);
+    for (float& step : steps)
+        step = std::max(centroid_reach / float(most_code) * step, least_step / 16);
     std::vector<std::int8_t> codes(cells * dimensions);
-    for (std::size_t c = 0; c < cells; ++c)
-        sketch.code(centroids + c * dimensions, codes.data() + c * dimensions);
-    return Cells(sketch, std::move(codes));
+    for (std::size_t i = 0; i < codes.size(); ++i)
+        codes[i] = std::int8_t(rounded(centroids[i] / steps[i % dimensions], float(most_code)));
+    const float unit = unit_for(reach, steps_of_digits(steps), least_step);
+    return Cells(std::move(steps), unit, std::move(codes));
 }
 
 // Each centroid moves to the mean of its rows.
@@ -74,46 +98,64 @@ std::vector<float> root_mean_squares(const float* y, std::size_t stride, std::si
     return rms;
 }
 
-Sketch make_sketch(const float* values_rms, const float* queries_rms, std::size_t dimensions,
+Sketch make_sketch(const std::vector<float>& residuals_rms, const std::vector<float>& queries_rms,
                    float least_step) {
-    std::vector<float> steps(dimensions);
-    float unit = 0;
-    for (std::size_t j = 0; j < dimensions; ++j) {
-        steps[j] = std::max(cut_off / 7.5f * values_rms[j], least_step);
-        unit = std::max(unit, query_reach / 127.0f * queries_rms[j] * steps[j]);
-    }
-    return Sketch(std::move(steps), std::max(unit, least_step * least_step));
+    std::vector<float> steps;
+    for (const float rms : residuals_rms)
+        steps.push_back(std::max(cut_off / 7.5f * rms, least_step));
+    const float unit = unit_for(queries_rms, steps, least_step);
+    return Sketch(std::move(steps), unit);
 }
 
-Cells::Cells(Sketch sketch, std::vector<std::int8_t> codes)
-    : sketch_(std::move(sketch)),
-      count_(codes.size() / sketch_.dimensions()),
-      stride_((sketch_.dimensions() + 15) / 16 * 16),
+Cells::Cells(std::vector<float> steps, float unit, std::vector<std::int8_t> codes)
+    : steps_(std::move(steps)),
       codes_(std::move(codes)),
+      sketch_(steps_of_digits(steps_), unit),
+      count_(codes_.size() / dimensions()),
+      stride_((dimensions() + 15) / 16 * 16),
       centroids_(count_ * stride_) {
-    if (count_ == 0 || count_ * sketch_.dimensions() != codes_.size())
+    if (dimensions() % 8 != 0) throw std::invalid_argument("dimensions must be a multiple of 8");
+    if (count_ == 0 || count_ * dimensions() != codes_.size())
         throw std::invalid_argument("cells need whole centroids");
     for (const std::int8_t code : codes_)
-        if (code < -8 || code > 7) throw std::invalid_argument("a code does not fit 4 bits");
-    const std::size_t dimensions = sketch_.dimensions(), bytes = block_bytes(dimensions);
-    blocks_.resize(padded_size() / block_vectors * bytes);
-    const std::vector<std::int8_t> nothing(dimensions);
-    for (std::size_t c = 0; c < padded_size(); ++c) {
-        std::uint8_t* block = blocks_.data() + c / block_vectors * bytes;
-        if (c >= count_) {
-            sketch_.write(block, c % block_vectors, nothing.data(), padding_norm);
-            continue;
-        }
-        const std::int8_t* code = codes_.data() + c * dimensions;
-        sketch_.decode(code, centroids_.data() + c * stride_);
+        if (code > most_code) throw std::invalid_argument("a code does not fit two digits");
+    blocks_.resize(padded_size() / block_vectors * block_bytes(digits()));
+    for (std::size_t c = 0; c < count_; ++c) {
+        const std::int8_t* code = codes_.data() + c * dimensions();
+        for (std::size_t j = 0; j < dimensions(); ++j)
+            centroids_[c * stride_ + j] = float(code[j]) * steps_[j];
         write(c, blocks_.data(), c);
     }
+    const std::vector<std::int8_t> nothing(digits());
+    for (std::size_t c = count_; c < padded_size(); ++c)
+        sketch_.write(blocks_.data() + c / block_vectors * block_bytes(digits()), c % block_vectors,
+                      nothing.data(), padding_norm);
 }
 
+// The norm is that of what the digits stand for, without the square of what they leave out: so
+// this enters the distance from a query only times how far the query is from the centroid.
 void Cells::write(std::size_t cell, std::uint8_t* blocks, std::size_t place) const {
-    const float norm = float(square(centroid(cell), dimensions()) / double(sketch_.unit()));
-    sketch_.write(blocks + place / block_vectors * block_bytes(dimensions()), place % block_vectors,
-                  codes_.data() + cell * dimensions(), rounded(norm, most_norm));
+    const std::int8_t* code = codes_.data() + cell * dimensions();
+    const std::size_t finer = finer_dimensions(dimensions());
+    std::vector<std::int8_t> digits_of(digits());
+    double norm = 0;
+    for (std::size_t j = 0; j < dimensions(); ++j) {
+        const int upper = upper_digit(code[j]), lower = int(code[j]) - 16 * upper;
+        digits_of[j] = std::int8_t(upper);
+        if (j < finer) digits_of[dimensions() + j] = std::int8_t(lower);
+        const double left_out = j < finer ? 0 : double(lower) * double(steps_[j]);
+        const double seen = double(code[j]) * double(steps_[j]) - left_out;
+        norm += seen * seen - left_out * left_out;
+    }
+    sketch_.write(blocks + place / block_vectors * block_bytes(digits()), place % block_vectors,
+                  digits_of.data(), rounded(float(norm / double(sketch_.unit())), most_norm));
+}
+
+void Cells::code_query(const float* y, QueryCode& query) const {
+    thread_local std::vector<float> of_digits;
+    of_digits.assign(y, y + dimensions());
+    of_digits.insert(of_digits.end(), y, y + finer_dimensions(dimensions()));
+    sketch_.code_query(of_digits.data(), query);
 }
 
 std::size_t Cells::padded_size() const {
@@ -122,8 +164,7 @@ std::size_t Cells::padded_size() const {
 
 void Cells::rank(const QueryCode& query, std::uint32_t* distances) const {
     kernels().estimate_blocks(blocks_.data(), padded_size() / block_vectors, query.codes.data(),
-                              sketch_.dimensions(), query.shift, estimate_zero + query.bias,
-                              distances);
+                              digits(), query.shift, estimate_zero + query.bias, distances);
 }
 
 void Cells::exact_distances(const float* y, const std::uint32_t* cells, std::size_t count,
@@ -169,7 +210,7 @@ std::uint64_t Cells::assign(const float* y, std::size_t stride, std::size_t coun
             exact(first.size());
         const std::size_t end = std::min((task + 1) * assigned_together, count);
         for (std::size_t i = task * assigned_together; i < end; ++i) {
-            sketch_.code_query(y + i * stride, code);
+            code_query(y + i * stride, code);
             rank(code, ranked.data());
             cells[i] = nearest(y + i * stride, count_, ranked.data(), all.data(), roughly,
                                first.data(), exact.data());

@@ -9,17 +9,26 @@
 
 namespace lookalike {
 
-// The centroids are themselves sketches, and "centroid" means what the codes stand for: residuals,
-// assignment and search all use it, so that its rounding is no error.
+// A centroid is kept as a code v_j in [-128, 119] for each dimension, which stands for
+// v_j * steps[j]; and "centroid" means what the codes stand for: residuals, assignment and search
+// all use it, so that its rounding is no error.
+//
+// Cells are ranked by a sketch of their centroids, with codes of 4 bits: the upper digit of each
+// code (v = 16 upper + lower, both in [-8, 7]), and behind those the lower digits of the first
+// dimensions. In these the centroids differ most, and a step of an upper digit is much of what
+// vectors differ by within a cell.
 class Cells {
 public:
-    // codes: count x dimensions, each in [-8, 7].
-    Cells(Sketch sketch, std::vector<std::int8_t> codes);
+    // steps: for each dimension, a multiple of 8; codes: count x dimensions; unit: of the sketch.
+    Cells(std::vector<float> steps, float unit, std::vector<std::int8_t> codes);
 
     std::size_t size() const { return count_; }
-    std::size_t dimensions() const { return sketch_.dimensions(); }
+    std::size_t dimensions() const { return steps_.size(); }
+    std::size_t digits() const { return sketch_.dimensions(); }  // of a centroid's sketch
     const float* centroid(std::size_t cell) const { return centroids_.data() + cell * stride_; }
 
+    // Codes a projected vector as rank() takes it.
+    void code_query(const float* y, QueryCode& query) const;
     // Roughly the distance of the query from every centroid: estimate_zero + (|c|^2 - 2 <y, c>) /
     // unit. The query's own square is left out: it is the same for all. 8 bits of the query say
     // little of the dimensions in which it is small, so this ranks cells and no more.
@@ -53,13 +62,15 @@ public:
     void write(std::size_t cell, std::uint8_t* blocks, std::size_t place) const;
     std::size_t stride() const { return stride_; }  // floats from one centroid to the next
 
-    const Sketch& sketch() const { return sketch_; }
+    const std::vector<float>& steps() const { return steps_; }
     const std::vector<std::int8_t>& codes() const { return codes_; }
+    const Sketch& sketch() const { return sketch_; }  // of digits
 
 private:
+    std::vector<float> steps_;
+    std::vector<std::int8_t> codes_;
     Sketch sketch_;
     std::size_t count_, stride_;  // stride_: floats of a centroid, a multiple of 16
-    std::vector<std::int8_t> codes_;
     std::vector<float> centroids_;
     std::vector<std::uint8_t> blocks_;
 };
@@ -70,9 +81,9 @@ private:
 Cells learn_cells(const float* y, std::size_t stride, std::size_t count, std::size_t dimensions,
                   std::size_t cells, std::size_t rounds, float least_step, std::size_t threads);
 
-// The sketch for values of which each dimension has this root mean square (times 2.8: values
+// The sketch for residuals of which each dimension has this root mean square (times 2.8: values
 // beyond are cut off), for queries with these ones (times 4.5).
-Sketch make_sketch(const float* values_rms, const float* queries_rms, std::size_t dimensions,
+Sketch make_sketch(const std::vector<float>& residuals_rms, const std::vector<float>& queries_rms,
                    float least_step);
 
 // The root mean square of each dimension.

@@ -1,5 +1,4 @@
-// The AVX-512 level: 64 bytes at a time, masks instead of tails. kernels_avx512popcnt.cpp compiles
-// it once more, for CPUs that count bits in a vector.
+// The AVX-512 level: 64 bytes at a time, masks instead of tails.
 // level: avx512
 // processors: x86_64 AMD64 amd64
 // flags: -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mbmi -mbmi2 -mpopcnt -mlzcnt -Wno-unknown-warning-option -Wno-uninitialized -Wno-maybe-uninitialized
@@ -319,13 +318,14 @@ struct Angle {
     }
 };
 
-// The bits set in each of eight 64-bit lanes.
+// The bits set in each of eight 64-bit lanes. kernels_avx512popcnt.cpp compiles this file once
+// more, for the CPUs that have an instruction for it.
 __m512i bit_counts(__m512i bits) {
 #ifdef LOOKALIKE_VPOPCNT
     return _mm512_popcnt_epi64(bits);
 #else
-    const __m512i of_nibble = _mm512_broadcast_i32x4(
-        _mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    const __m512i of_nibble =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
     const __m512i lower = _mm512_set1_epi8(0x0F);
     const __m512i low = _mm512_shuffle_epi8(of_nibble, _mm512_and_si512(bits, lower));
     const __m512i high =
@@ -339,14 +339,13 @@ __m512i differing(const std::uint8_t* row, const std::uint8_t* query, std::size_
     __m512i sum = _mm512_setzero_si512();
     std::size_t j = 0;
     for (; j + 64 <= stride; j += 64)
-        sum =
-            _mm512_add_epi64(sum, bit_counts(_mm512_xor_si512(
-                                      _mm512_loadu_si512(row + j), _mm512_loadu_si512(query + j))));
+        sum = _mm512_add_epi64(sum, bit_counts(_mm512_xor_si512(_mm512_loadu_si512(row + j),
+                                                                _mm512_loadu_si512(query + j))));
     if (j < stride) {
         const __mmask8 tail = __mmask8(0xFF >> (8 - (stride - j) / 8));
         sum = _mm512_add_epi64(
             sum, bit_counts(_mm512_xor_si512(_mm512_maskz_loadu_epi64(tail, row + j),
-                                                      _mm512_maskz_loadu_epi64(tail, query + j))));
+                                             _mm512_maskz_loadu_epi64(tail, query + j))));
     }
     return sum;
 }
@@ -358,8 +357,7 @@ void differing_bits_32(const std::uint8_t* rows, std::size_t count, const std::u
         _mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(query)));
     std::size_t i = 0;
     for (; i + 4 <= count; i += 4) {
-        const __m512i ab =
-            bit_counts(_mm512_xor_si512(_mm512_loadu_si512(rows + 32 * i), twice));
+        const __m512i ab = bit_counts(_mm512_xor_si512(_mm512_loadu_si512(rows + 32 * i), twice));
         const __m512i cd =
             bit_counts(_mm512_xor_si512(_mm512_loadu_si512(rows + 32 * i + 64), twice));
         _mm_storeu_si128(reinterpret_cast<__m128i*>(distances + i),
@@ -830,6 +828,7 @@ std::size_t scan_with(std::size_t dimensions, Rest... rest) {
         case 32: return Scan::with(32, rest...);
         case 48: return Scan::with(48, rest...);
         case 64: return Scan::with(64, rest...);
+        case 80: return Scan::with(80, rest...);
         case 96: return Scan::with(96, rest...);
         default: return Scan::with(dimensions, rest...);
     }
@@ -853,7 +852,15 @@ const char* const features[] = {
 #ifdef LOOKALIKE_EMULATE
     "avx2", "popcnt", nullptr
 #else
-    "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "bmi", "bmi2", "popcnt", "lzcnt",
+    "avx512f",
+    "avx512bw",
+    "avx512dq",
+    "avx512vl",
+    "avx512vnni",
+    "bmi",
+    "bmi2",
+    "popcnt",
+    "lzcnt",
 #ifdef LOOKALIKE_VPOPCNT
     "avx512vpopcntdq",
 #endif

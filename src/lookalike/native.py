@@ -1,6 +1,6 @@
 """The compiled core. This module alone imports it.
 
-The core has one set of kernels per CPU level (``scalar``, ``avx2``, ``avx512``) and uses the
+The core has one set of kernels per CPU level (``scalar``, ``avx2``, ``avx512``, ``avx512popcnt``) and uses the
 best that this processor can run. All levels give identical results. The environment variable
 ``LOOKALIKE_CPU`` or :func:`set_cpu_level` chooses another.
 """
@@ -81,7 +81,7 @@ def cpu_level() -> str:
     Returns
     -------
     str
-        ``"scalar"``, ``"avx2"`` or ``"avx512"``.
+        ``"scalar"``, ``"avx2"``, ``"avx512"`` or ``"avx512popcnt"``.
     """
     return _core.cpu_level()
 

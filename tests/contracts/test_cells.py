@@ -181,7 +181,7 @@ def test_codes_and_norms_follow_the_formulas(cpu_level: str) -> None:
     sketches, dimensions = tables.sketches, 24
     vectors = tables.projection(rows, 1)
     y = vectors.y[:, :dimensions].astype(np.float64)
-    steps = sketches.cells.sketch.steps.astype(np.float64)
+    steps = sketches.cells.steps.astype(np.float64)
     centroids = sketches.cells.codes.reshape(-1, dimensions) * steps
     cell_of_place = np.repeat(np.arange(tables.cells), np.diff(sketches.starts) * 16)
     codes, norms = decoded(tables)
@@ -194,7 +194,7 @@ def test_codes_and_norms_follow_the_formulas(cpu_level: str) -> None:
         assert np.abs(codes[place] - wanted).max() <= 1  # ties of float32 against float64
         assert (codes[place] == wanted).mean() > 0.9
         norm = residual @ residual + 2 * centroid @ (codes[place] * residual_steps)
-        norm += 0.5 * vectors.tails[row]
+        norm += 0.3 * vectors.tails[row]
         assert norms[place] == pytest.approx(norm / unit, abs=1.0)
         distances = ((y[row] - centroids) ** 2).sum(axis=1)
         assert distances[cell_of_place[place]] <= np.sort(distances)[1] + 1e-3
@@ -210,7 +210,7 @@ def test_rows_are_assigned_to_many_cells_by_few_distances(cpu_level: str) -> Non
     of_row = np.empty(len(y), np.uint32)
     compared = cells.assign(y, 1, of_row)
     assert compared < 1000 * len(y)
-    centroids = cells.codes.reshape(2000, 16) * cells.sketch.steps
+    centroids = cells.codes.reshape(2000, 16) * cells.steps
     squares = (centroids**2).sum(axis=1) - 2 * (y @ centroids.T)
     of_rows = squares[np.arange(len(y)), of_row]
     assert (of_rows <= squares.min(axis=1) + 1e-3).mean() > 0.95
@@ -236,7 +236,7 @@ def test_ranks_count_estimates_and_cells(cpu_level: str) -> None:
     asked = Rows(40, Measure.float_squares)
     asked.append(queries)
     y = tables.projection(asked, 1).y
-    steps = sketches.cells.sketch.steps
+    steps = sketches.cells.steps
     centroids = sketches.cells.codes.reshape(-1, dimensions) * steps
     codes, norms = decoded(tables)
     cell_of_place = np.repeat(np.arange(tables.cells), np.diff(sketches.starts) * 16)

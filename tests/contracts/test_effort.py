@@ -102,7 +102,7 @@ def test_signs_are_distances_from_the_centroid_and_from_the_projection(
     rows = rows_of(measure, 40, seed=2)
     vectors = tables.projection(rows, 1)
     cells = tables.sketches.cells
-    centroids = np.asarray(cells.codes).reshape(len(cells), -1) * np.asarray(cells.sketch.steps)
+    centroids = np.asarray(cells.codes).reshape(len(cells), -1) * np.asarray(cells.steps)
     y = vectors.y[:, : centroids.shape[1]].astype(np.float64)
     squares = ((y[:, None] - centroids[None]) ** 2).sum(axis=2)
     signs = seen_of(tables, np.ascontiguousarray(rows.vectors)).signs

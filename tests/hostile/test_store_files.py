@@ -781,7 +781,7 @@ def test_arrays_of_plans_that_are_swapped_are_refused(
     original: Callable[[str], Path], tmp_path: Path
 ) -> None:
     cells = Forgery(original("cells"), tmp_path / "cells.index")
-    _swap(cells.file(0, "cell_steps"), cells.file(0, "sketch_steps"))
+    _swap(cells.file(0, "centroid_steps"), cells.file(0, "sketch_steps"))
     check_refused(cells.path)
 
 
@@ -832,13 +832,13 @@ NAN, INF, LAST = np.nan, np.inf, -1
 FORGED: list[tuple[str, str, str, Callable[[Array], Array]]] = [
     *(("cells", name, "no number", _put(3, NAN)) for name in ("mean", "basis", "spreads")),
     *(("cells", name, "infinite", _put(3, INF)) for name in ("mean", "basis", "spreads")),
-    *(("cells", name, "no number", _put(0, NAN)) for name in ("cell_steps", "sketch_steps")),
-    *(("cells", name, "infinite", _put(0, INF)) for name in ("cell_steps", "sketch_steps")),
-    *(("cells", name, "negative", _put(0, -1.0)) for name in ("cell_steps", "sketch_steps")),
+    *(("cells", name, "no number", _put(0, NAN)) for name in ("centroid_steps", "sketch_steps")),
+    *(("cells", name, "infinite", _put(0, INF)) for name in ("centroid_steps", "sketch_steps")),
+    *(("cells", name, "negative", _put(0, -1.0)) for name in ("centroid_steps", "sketch_steps")),
     ("cells", "basis", "too long", _put(0, 2.0)),
     ("cells", "spreads", "zero", _put(0, 0.0)),
-    ("cells", "cell_codes", "beyond 4 bits", _put(5, 100)),
-    ("cells", "cell_codes", "one longer", _longer),
+    ("cells", "centroid_codes", "beyond two digits", _put(5, 120)),
+    ("cells", "centroid_codes", "one longer", _longer),
     ("cells", "cell_regions", "one longer", _longer),
     ("cells", "cell_sizes", "one longer", _longer),
     ("cells", "block_starts", "out of range", _put(LAST, 2**32 - 1)),
@@ -954,7 +954,7 @@ FORGED_FACTS: list[tuple[str, str, Callable[[Body], None]]] = [
     ("cells", "planned for more", _with(f"{_PLAN}/planned_for", 6001)),
     ("cells", "encoded more", _with(f"{_PLAN}/encoded", 6001)),
     ("cells", "encoded a part", _with(f"{_PLAN}/encoded", 5000)),
-    ("cells", "a unit of none", _with(f"{_PLAN}/cell_unit", 0)),
+    ("cells", "a unit of none", _with(f"{_PLAN}/centroid_unit", 0)),
     ("cells", "a unit of less", _with(f"{_PLAN}/sketch_unit", 1e-300)),
     ("cells", "first costs of none", _with(f"{_PLAN}/first_costs", [[10, 0.9, 0.0]])),
     ("cells", "first costs of words", _with(f"{_PLAN}/first_costs", ["abc"])),

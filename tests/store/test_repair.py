@@ -251,7 +251,7 @@ def calibrated(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["blocks", "sample", "cell_codes"])
+@pytest.mark.parametrize("name", ["blocks", "sample", "centroid_codes"])
 def test_queries_of_the_user_stay_what_is_promised_for(name: str, calibrated: Path) -> None:
     [queries] = calibrated.glob("segments/*/queries.npy")
     kept = np.load(queries)

@@ -101,17 +101,17 @@ class CellTables:
         cells, sketch = self.sketches.cells, self.sketches.sketch
         return {
             "encoded": self.count,
-            "cell_unit": cells.sketch.unit,
+            "centroid_unit": cells.unit,
             "sketch_unit": sketch.unit,
         }
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The same, the arrays."""
         cells, sketch = self.sketches.cells, self.sketches.sketch
-        steps = np.asarray(cells.sketch.steps)
+        steps = np.asarray(cells.steps)
         return {
-            "cell_codes": np.asarray(cells.codes).reshape(len(cells), len(steps)),
-            "cell_steps": steps,
+            "centroid_codes": np.asarray(cells.codes).reshape(len(cells), len(steps)),
+            "centroid_steps": steps,
             "cell_regions": self.regions.of_cell,
             "sketch_steps": np.asarray(sketch.steps),
             "block_starts": self.sketches.starts,
@@ -131,13 +131,13 @@ class CellTables:
         ValueError
             When they cannot be of these rows.
         """
-        steps = array_of(arrays, "cell_steps", np.float32, (None,))
+        steps = array_of(arrays, "centroid_steps", np.float32, (None,))
         dimensions = len(steps)
-        codes = array_of(arrays, "cell_codes", np.int8, (None, dimensions))
+        codes = array_of(arrays, "centroid_codes", np.int8, (None, dimensions))
         regions = array_of(arrays, "cell_regions", np.uint8, (len(codes),))
         if not dimensions or dimensions > _MOST_DIMENSIONS or not len(codes):
             raise ValueError("there must be cells of some dimensions")
-        cells = native.Cells(native.Sketch(steps, number_of(facts, "cell_unit")), codes)
+        cells = native.Cells(steps, number_of(facts, "centroid_unit"), codes)
         sketches = Sketches(
             cells,
             native.Sketch(

@@ -49,8 +49,8 @@ class Regions:
         """Divide cells by k-means over their centroids."""
         wanted = min(_MOST_REGIONS, max(1, len(cells) // _CELLS_PER_REGION))
         centroids = _centroids(cells)
-        dimensions = len(cells.sketch.steps)
-        least_step = float(cells.sketch.steps.min())
+        dimensions = len(cells.steps)
+        least_step = 16.0 * float(cells.steps.min())
         order = shuffled(len(cells), len(cells), seed=seed, purpose=Purpose.CELLS, stream=1)
         regions = native.learn_cells(centroids[order], dimensions, wanted, _ROUNDS, least_step, 1)
         of_cell = np.empty(len(cells), np.uint32)
@@ -126,7 +126,7 @@ class Effort:
 
 def _centroids(cells: native.Cells) -> npt.NDArray[np.float32]:
     """What the cells' codes stand for, with as many zeros behind as the core wants."""
-    steps = np.asarray(cells.sketch.steps)
+    steps = np.asarray(cells.steps)
     values = np.asarray(cells.codes).reshape(len(cells), len(steps)) * steps
     padded = np.zeros((len(cells), -(-len(steps) // 16) * 16), np.float32)
     padded[:, : len(steps)] = values

@@ -33,7 +33,7 @@ _CELL_MULTIPLE = 16  # cells are scanned 16 at a time
 _TRAINED_PER_CELL = 64  # rows that k-means sees for each cell
 _ROUNDS = 6
 _STEPS_IN_SPREAD = 1024.0  # no step is finer than this part of the largest spread
-TAIL_WEIGHT = 0.5  # all of the tail is too much: neighbours have tails that agree in part
+TAIL_WEIGHT = 0.3  # all of the tail is too much: neighbours have tails that agree in part
 _BLOCK = 16
 _NO_ROW = 2**32 - 1
 

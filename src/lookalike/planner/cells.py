@@ -102,7 +102,7 @@ class CellsPlanner(Planner):
         )
         planner._take_up(facts, present)
         planner._sample = Sample.known(planner._borrowed_exact, rows, seed, arrays, present)
-        if "cell_codes" in arrays:
+        if "centroid_codes" in arrays:
             encoded = rows.view(0, count_of(facts, "encoded", len(rows)))
             planner.tables = CellTables.from_arrays(encoded, planner._components, facts, arrays)
             planner._calibration = Calibration(planner.tables, planner._sample)

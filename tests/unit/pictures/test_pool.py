@@ -660,8 +660,9 @@ def test_the_metric_of_an_encoder_says_what_its_vectors_are(
 
 # No `if __name__ == "__main__"`: workers must not run it again.
 SCRIPT = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also when all this runs behind a shell
 sys.path.insert(0, os.environ["ODD"])
 from lookalike.pictures.pool import Job, Pool
 with Pool(["odd"], workers=2) as pool:
