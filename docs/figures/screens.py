@@ -1,4 +1,4 @@
-"""Take the pictures of the page that the documents show: a real server, a real browser.
+"""Take the pictures that the documents show of page and report: a real server, a real browser.
 
 Needs Chromium and Playwright, which the tests need too.
 """
@@ -50,6 +50,14 @@ def lab(tab: Any, site: str) -> None:
     tab.locator("svg, canvas").first.wait_for()
 
 
+def report(folder: Path, album: Path) -> Path:
+    """The page that the command line writes of an album's duplicates; the server has synced it."""
+    path = folder / "duplicates.html"
+    command = [sys.executable, "-m", "lookalike", "duplicates", album.name, "--level", "similar"]
+    subprocess.run([*command, "--report", path, "--quiet"], check=True, cwd=album.parent)
+    return path
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         album = Path(folder) / "pictures"
@@ -66,6 +74,10 @@ def main() -> None:
                 tab.screenshot(path=FOLDER / f"{shot.__name__}.png")
                 print(f"took {shot.__name__}.png")
                 tab.close()
+        tab = browser.new_page(viewport=SIZE, color_scheme="light")
+        tab.goto(report(Path(folder), album).as_uri())
+        tab.screenshot(path=FOLDER / "report.png")
+        print("took report.png")
         browser.close()
 
 
