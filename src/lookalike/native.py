@@ -1,8 +1,8 @@
 """The compiled core. This module alone imports it.
 
-The core has one set of kernels per CPU level (``scalar``, ``avx2``, ``avx512``, ``avx512popcnt``) and uses the
-best that this processor can run. All levels give identical results. The environment variable
-``LOOKALIKE_CPU`` or :func:`set_cpu_level` chooses another.
+The core has one set of kernels per CPU level (``scalar``, ``avx2``, ``avx512``, ``avx512popcnt``)
+and uses the best that this processor can run. All levels give identical results. The environment
+variable ``LOOKALIKE_CPU`` or :func:`set_cpu_level` chooses another.
 """
 
 from __future__ import annotations

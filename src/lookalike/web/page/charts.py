@@ -53,7 +53,7 @@ def table(
     hidden : bool
         For readers who cannot see a chart, and nobody else.
     """
-    classes = "lk-hidden" if hidden else "lk-scroll"
+    classes = "lk-hidden" if hidden else "lk-around"
     with tag("div", classes=classes, tabindex=None if hidden else "0") as around:
         around.props["role"] = "group"
         around.props["aria-label"] = caption
@@ -142,10 +142,10 @@ def _about() -> Options:
         "grid": {"left": 60, "right": 20, "top": 40, "bottom": 46},
         "legend": {
             "top": 0,
-            "left": 44,
+            "left": 0,
             "textStyle": _FONT,
-            "itemWidth": 18,
-            "itemGap": 24,
+            "itemWidth": 16,
+            "itemGap": 12,  # all in one line, also on a telephone
             "selectedMode": False,
         },
     }
@@ -159,7 +159,7 @@ def _axis(name: str, **about: Any) -> Options:
         "nameLocation": "middle",
         "nameGap": 40 if vertical else 28,
         "nameTextStyle": _FONT,
-        "axisLabel": _FONT,
+        "axisLabel": {**_FONT, "hideOverlap": True},
         "axisLine": {"lineStyle": {"color": "var(--faint)"}},
         "splitLine": {"lineStyle": {"color": "var(--faint)"}},
         **about,

@@ -29,6 +29,7 @@ __all__ = ["add"]
 
 _BITS, _TABLES = 20, 5  # of the course
 _SETTLED_S = 0.04  # that a slider rests before its setting is measured
+_THROTTLE_S = 0.05  # between values that a slider sends while it moves
 _TRAIL = 60  # settings that stay on the chart
 _CHOICE = 10  # digits to choose a query from
 
@@ -71,9 +72,9 @@ class _Bench:
         self._stale = self._measuring = False
         with tag("div", classes="lk-lab"):
             with panel("lk-lab-controls"):
-                self._k = _slider("Bits in a code", "k", k, LARGEST_BITS, self._changed)
+                self._k = _Slider("Bits in a code", "k", k, LARGEST_BITS, self._changed)
                 tag("p", "More bits: smaller buckets, fewer candidates, less found.")
-                self._m = _slider("Tables", "m", m, LARGEST_TABLES, self._changed)
+                self._m = _Slider("Tables", "m", m, LARGEST_TABLES, self._changed)
                 tag("p", "More tables: more chances to meet, more candidates, more found.")
                 self._choice = tag("div", classes="lk-lab-choice")
             self._results = tag("div", classes="lk-lab-results")
@@ -147,9 +148,10 @@ class _Bench:
             self._measuring = False
 
     async def _measure(self) -> None:
-        k, m = int(self._k.value or 1), int(self._m.value or 1)
         try:
-            result = await self._site.work.run(self._lab.tables, k, m, self._query)
+            result = await self._site.work.run(
+                self._lab.tables, self._k.value, self._m.value, self._query
+            )
         except LookalikeError as error:
             with self._failure:
                 wrong("This was not measured", str(error))
@@ -161,19 +163,46 @@ class _Bench:
             self._shown.show(result, self._trail)
 
 
-def _slider(
-    title: str, letter: str, value: int, largest: int, changed: Callable[[], None]
-) -> ui.slider:
-    """A slider with its value beside it."""
-    with tag("div", classes="lk-lab-slider"):
-        with tag("div", classes="lk-lab-slider-head"):
-            tag("span", f"{title} ({letter})", classes="lk-label")
-            shown = tag("output", str(value), classes="lk-lab-value")
-        slider = ui.slider(min=1, max=largest, value=value)
-        slider.props["aria-label"] = f"{title}, {letter}"
-        slider.on_value_change(lambda event: shown.set_text(f"{event.value:.0f}"))
-        slider.on_value_change(lambda _: changed())
-    return slider
+class _Slider:
+    """A slider with its value beside it.
+
+    It is the browser's own, which readers with a keyboard or a screen reader know how to use: the
+    element that has the focus is the one that has the name.
+
+    Parameters
+    ----------
+    title, letter : str
+    value, largest : int
+    changed : callable
+        Called after ``value`` has changed.
+    """
+
+    def __init__(
+        self, title: str, letter: str, value: int, largest: int, changed: Callable[[], None]
+    ) -> None:
+        self.value = value
+        self._largest = largest
+        self._then = changed
+        with tag("div", classes="lk-lab-slider"):
+            with tag("div", classes="lk-lab-slider-head"):
+                tag("label", f"{title} ({letter})", classes="lk-label", for_=f"lk-{letter}")
+                self._shown = tag("output", str(value), classes="lk-lab-value")
+                self._shown.props["for"] = f"lk-{letter}"
+            slider = tag("input", id=f"lk-{letter}", type="range", min="1", max=str(largest))
+            # An attribute, which the mark stands for, is where the slider begins. As a property it
+            # would be set anew whenever the page is drawn, under the reader's finger.
+            slider.props["^value"] = str(value)
+            slider.on(
+                "input",
+                lambda event: self._moved(str(event.args)),
+                throttle=_THROTTLE_S,
+                js_handler="(event) => emit(event.target.value)",
+            )
+
+    def _moved(self, text: str) -> None:
+        self.value = whole_number(text, self.value, 1, self._largest)
+        self._shown.set_text(str(self.value))
+        self._then()
 
 
 class _Shown:
@@ -246,13 +275,13 @@ class _Shown:
         self._speeds.clear()
         with self._speeds:
             table(
-                ("", "of the ten nearest found", "µs a query, all at once", "µs, one a call"),
+                ("search", "found", "µs, all at once", "µs, one a call"),
                 [
                     _speed(f"{result.m} tables of {result.k} bits", result.recall, result.tables),
-                    _speed("exact search of lookalike", 1.0, result.exact),
-                    _speed("NumPy, comparing all", 1.0, result.numpy),
+                    _speed("exact search", 1.0, result.exact),
+                    _speed("NumPy", 1.0, result.numpy),
                 ],
-                caption="Time of a search for the ten nearest, with one thread",
+                caption="What is found of the ten nearest, and the time of a query, by one thread",
             )
 
 
