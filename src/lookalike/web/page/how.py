@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -190,15 +191,14 @@ def _show_search(shown: _Shown, own: Searched, setting: tuple[int, int] | None) 
     engine = own.explanation.plan.partition(" ")[0]
     tag("p", _PLANS.get(engine, own.explanation.plan))
     took = sum(step.microseconds for step in own.explanation.steps)
-    figures(
-        {
-            "Nearest found": f"{own.recall:.0%} of {len(own.exact_ids)}",
-            "Promised": _promise(own, engine, setting),
-            "This search": f"{took:,.0f} µs",
-            "Comparing all": f"{own.exact_microseconds:,.0f} µs",
-        }
-    )
-    _show_steps(own)
+    compared = engine == "exact" and len(own.explanation.steps) == 1  # the search is that itself
+    facts = {
+        "Nearest found": f"{own.recall:.0%} of {len(own.exact_ids)}",
+        "Promised": _promise(own, engine, setting),
+        "This search": f"{took:,.0f} µs",
+    }
+    figures(facts if compared else facts | {"Comparing all": f"{own.exact_microseconds:,.0f} µs"})
+    _show_steps(own, compared=compared)
     _show_chart(own, engine, shown.near.get(own.encoder), setting)
     _show_neighbours(shown, own)
     tag("p", f"In the library's words: {own.explanation.plan}", classes="lk-muted lk-how-plan")
@@ -212,7 +212,7 @@ def _promise(own: Searched, engine: str, setting: tuple[int, int] | None) -> str
     return f"{own.promised:.0%} on average"
 
 
-def _show_steps(own: Searched) -> None:
+def _show_steps(own: Searched, *, compared: bool) -> None:
     """What each step does, what it leaves, and how long it takes; beside comparing all."""
     size = own.explanation.size
     rows = [("all", "All vectors of the index, one for each picture.", f"{size:,}", "")]
@@ -225,14 +225,15 @@ def _show_steps(own: Searched) -> None:
         )
         for step in own.explanation.steps
     ]
-    rows.append(
-        (
-            "without steps",
-            "For comparison: the true distance of every vector.",
-            f"{size:,}",
-            f"{own.exact_microseconds:,.1f}",
+    if not compared:
+        rows.append(
+            (
+                "without steps",
+                "For comparison: the true distance of every vector.",
+                f"{size:,}",
+                f"{own.exact_microseconds:,.1f}",
+            )
         )
-    )
     table(
         ("step", "what it does", "vectors left", "time, µs"),
         rows,
@@ -264,7 +265,7 @@ def _show_chart(
     hits = own.explanation.hits
     found = set(hits.ids.tolist())
     farthest = max(own.exact_distances, default=1.0)
-    end = max(farthest * 1.1, own.similar * _FAR) or 1.0
+    end = _rounded_up(max(farthest * 1.1, own.similar * _FAR) or 1.0)
     line, curve = _curve(own, engine, end, setting)
     dots = [
         Dot(distance, _height(curve, distance), number in found)
@@ -286,6 +287,12 @@ def _show_chart(
         caption=f"The nearest by {own.encoder}, and the chance of finding each",
         hidden=True,
     )
+
+
+def _rounded_up(value: float) -> float:
+    """The next number of two digits: an axis that ends there can be read."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return float(f"{math.ceil(value / unit) * unit:.3g}")
 
 
 def _unit(own: Searched) -> str:
