@@ -29,7 +29,7 @@ from lookalike.album import Album
 from lookalike.pictures.encoders import PDQ
 from lookalike.pictures.read import read_picture
 
-LARGE, REPEATED, SIZE = 240, 10, (4000, 3000)
+LARGE, REPEATED, SIZE = 960, 40, (4000, 3000)
 SMALL, COPIES = 1000, 100
 DRAFT = 8  # by which a 12-megapixel picture is shrunk while it is decoded
 
