@@ -21,7 +21,7 @@ std::size_t groups_for(std::size_t cells) {
 }
 
 Cells learn_groups(const Cells& cells) {
-    const std::vector<float>& steps = cells.steps();
+    const std::vector<float>& steps = cells.steps();  // of lower digits, 16 to an upper one
     return learn_cells(cells.centroid(0), cells.stride(), cells.size(), cells.dimensions(),
                        groups_for(cells.size()), rounds,
                        16 * *std::min_element(steps.begin(), steps.end()), 1);

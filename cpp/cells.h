@@ -77,7 +77,7 @@ private:
 
 // k-means: `count` rows of `stride` floats, in random order, are divided among cells whose
 // centroids start at the first rows; a centroid left without rows starts again at another.
-// least_step keeps the steps of the sketch positive.
+// least_step, the least that an upper digit stands for, keeps all steps positive.
 Cells learn_cells(const float* y, std::size_t stride, std::size_t count, std::size_t dimensions,
                   std::size_t cells, std::size_t rounds, float least_step, std::size_t threads);
 

@@ -50,7 +50,7 @@ class Regions:
         wanted = min(_MOST_REGIONS, max(1, len(cells) // _CELLS_PER_REGION))
         centroids = _centroids(cells)
         dimensions = len(cells.steps)
-        least_step = 16.0 * float(cells.steps.min())
+        least_step = 16.0 * float(cells.steps.min())  # of an upper digit: see cells.h
         order = shuffled(len(cells), len(cells), seed=seed, purpose=Purpose.CELLS, stream=1)
         regions = native.learn_cells(centroids[order], dimensions, wanted, _ROUNDS, least_step, 1)
         of_cell = np.empty(len(cells), np.uint32)
