@@ -267,15 +267,13 @@ void bind_projection(nb::module_& m) {
                         "results do not fit the rows");
                 nb::gil_scoped_release release;
                 constexpr std::size_t together = 256;
-                run_tasks((count + together - 1) / together, threads,
-                          [&](std::size_t task, std::size_t) {
-                              const std::size_t first = task * together;
-                              const std::size_t some = std::min(together, count - first);
-                              const std::uint8_t* from = rows.data() + first * stride;
-                              float* to = y.data() + first * p.outputs;
-                              p.apply(from, stride, some, to);
-                              p.tails(from, stride, some, to, dimensions, tails.data() + first);
-                          });
+                run_pieces(
+                    count, together, threads, [&](std::size_t first, std::size_t end, std::size_t) {
+                        const std::uint8_t* from = rows.data() + first * stride;
+                        float* to = y.data() + first * p.outputs;
+                        p.apply(from, stride, end - first, to);
+                        p.tails(from, stride, end - first, to, dimensions, tails.data() + first);
+                    });
             },
             "rows"_a, "dimensions"_a, "threads"_a, "y"_a, "tails"_a,
             "Project rows, and what their first dimensions leave out of |x - mean|^2.");

@@ -90,13 +90,12 @@ void BitSampler::code_block(const std::uint8_t* rows, std::size_t first, std::si
 void BitSampler::codes(const Items& items, std::size_t threads, std::uint64_t* codes) const {
     const PackedRows packed = packed_rows(items, limit_, width_);
     std::vector<std::vector<std::uint8_t>> columns(std::max<std::size_t>(threads, 1));
-    run_tasks((items.count + block - 1) / block, threads,
-              [&](std::size_t task, std::size_t worker) {
-                  const std::size_t first = task * block;
-                  columns[worker].resize(used_.size() * block);
-                  code_block(packed.bytes.data(), first, std::min(block, items.count - first),
-                             items.count, columns[worker].data(), codes);
-              });
+    run_pieces(items.count, block, threads,
+               [&](std::size_t first, std::size_t end, std::size_t worker) {
+                   columns[worker].resize(used_.size() * block);
+                   code_block(packed.bytes.data(), first, end - first, items.count,
+                              columns[worker].data(), codes);
+               });
 }
 
 }  // namespace lookalike

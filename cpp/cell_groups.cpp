@@ -82,21 +82,20 @@ std::size_t CellGroups::rank(const float* y, Scratch& scratch) const {
 
 std::uint64_t CellGroups::assign(const float* y, std::size_t stride, std::size_t count,
                                  bool roughly, std::size_t threads, std::uint32_t* cells) const {
-    const std::size_t tasks = (count + assigned_together - 1) / assigned_together;
-    std::vector<std::uint64_t> compared(tasks);
-    run_tasks(tasks, threads, [&](std::size_t task, std::size_t) {
-        Scratch scratch;
-        scratch.first.resize(places_.size() + block_vectors);
-        scratch.exact.resize(places_.size());
-        const std::size_t end = std::min((task + 1) * assigned_together, count);
-        for (std::size_t i = task * assigned_together; i < end; ++i) {
-            const std::size_t ranked = rank(y + i * stride, scratch);
-            compared[task] += groups_.size() + ranked;
-            cells[i] = cells_.nearest(y + i * stride, ranked, scratch.distances.data(),
-                                      scratch.cells.data(), roughly, scratch.first.data(),
-                                      scratch.exact.data());
-        }
-    });
+    std::vector<std::uint64_t> compared(std::max<std::size_t>(threads, 1));
+    run_pieces(count, assigned_together, threads,
+               [&](std::size_t i, std::size_t end, std::size_t worker) {
+                   Scratch scratch;
+                   scratch.first.resize(places_.size() + block_vectors);
+                   scratch.exact.resize(places_.size());
+                   for (; i < end; ++i) {
+                       const std::size_t ranked = rank(y + i * stride, scratch);
+                       compared[worker] += groups_.size() + ranked;
+                       cells[i] = cells_.nearest(y + i * stride, ranked, scratch.distances.data(),
+                                                 scratch.cells.data(), roughly,
+                                                 scratch.first.data(), scratch.exact.data());
+                   }
+               });
     std::uint64_t all = 0;
     for (const std::uint64_t some : compared) all += some;
     return all;

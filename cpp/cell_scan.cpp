@@ -14,7 +14,8 @@
 namespace lookalike {
 namespace {
 
-constexpr std::size_t queries_together = 16;  // that a task answers
+constexpr std::size_t queries_together = 16;  // that a task hashes or answers
+constexpr std::size_t queries_sorted = 8192;  // of a batch, by the cells that they look into
 constexpr std::size_t scanned_in_order = 16;  // nearest cells that are sorted
 constexpr std::size_t most_counted = 48;      // keys that are sorted by counting
 constexpr std::size_t more_probes = 4;        // times as many, when too few rows were found
@@ -75,20 +76,36 @@ float float_of(std::uint32_t bits) {
 
 }  // namespace
 
+// A query after the first step: what the others need of it.
+struct CellScan::Hashed {
+    const float* y = nullptr;  // projected
+    QueryCode code;
+    std::vector<Key> probed;  // exact distances and cells, the nearest first
+    float nearest = 0;        // distance of the first
+    std::size_t candidates = 0;
+    bool widened = false;
+};
+
 // Memory of one search, used again by the next.
 struct CellScan::Scratch {
-    std::vector<float> projected;  // queries of a task, side by side
-    const float* y = nullptr;      // the one that is searched for
-    QueryCode cell_query, query;
+    QueryCode cell_query;
     std::vector<std::uint32_t> cell_distances, positions;
-    std::vector<Key> probed;  // exact distances and cells, the nearest first
     std::vector<Key> sorted;
-    float nearest = 0;  // distance of the first
     std::vector<std::uint32_t> estimates, slots;
     std::size_t kept = 0;
     std::size_t scanned = 0;
-    bool widened = false;
     Mask allowed = nullptr;
+};
+
+// Queries of a batch that are sorted together.
+struct CellScan::Part {
+    std::size_t first = 0;  // query of the batch
+    std::vector<float> projected;
+    std::vector<Hashed> hashed;
+    std::vector<Key> order;  // region and nearest cell, number in this part
+
+    Part(std::size_t count, std::size_t outputs)
+        : projected(count * outputs), hashed(count), order(count) {}
 };
 
 CellScan::CellScan(Verifier verifier, Projection projection, const Cells& cells, Sketch sketch,
@@ -104,17 +121,14 @@ CellScan::CellScan(Verifier verifier, Projection projection, const Cells& cells,
     mean_ = projection.mean_row(verifier.rows().stride);
 }
 
-// Several at once read the matrix together.
+// Several at once read the matrix together; y has room for what is projected, side by side.
 void CellScan::project(const Queries& queries, std::size_t first, std::size_t count,
-                       Scratch& scratch) const {
-    scratch.projected.resize(count * projection_.outputs);
-    projection_.apply(queries[first].row, queries.bytes_each, count, scratch.projected.data());
-    scratch.y = scratch.projected.data();
+                       float* y) const {
+    projection_.apply(queries[first].row, queries.bytes_each, count, y);
 }
 
-void CellScan::code(Scratch& scratch) const {
-    cells_.code_query(scratch.y, scratch.cell_query);
-    sketch_.code_query(scratch.y, scratch.query);
+void CellScan::rank_cells(const float* y, Scratch& scratch) const {
+    cells_.code_query(y, scratch.cell_query);
     scratch.cell_distances.resize(cells_.padded_size());
     scratch.positions.resize(std::max(scratch.positions.size(), cells_.padded_size() + 16));
     cells_.rank(scratch.cell_query, scratch.cell_distances.data());
@@ -125,58 +139,63 @@ std::uint32_t CellScan::first_cell(const Scratch& scratch) const {
 }
 
 // What the sketches do not see of a query. Roughly, and in a kernel: it decides nothing exact.
-float CellScan::tail(const Query& query, const Scratch& scratch) const {
+float CellScan::tail(const Query& query, const float* y) const {
     std::uint32_t whole;
     const auto distances =
         projection_.bytes ? kernels().squared_differences : kernels().float_squares;
     distances(mean_.data(), verifier_.rows().stride, 1, query.row, &whole);
     float seen = 0;
-    for (std::size_t j = 0; j < sketch_.dimensions(); ++j) seen += scratch.y[j] * scratch.y[j];
+    for (std::size_t j = 0; j < sketch_.dimensions(); ++j) seen += y[j] * y[j];
     return std::max(0.0f, (projection_.bytes ? float(whole) : float_of(whole)) - seen);
 }
 
 // The nearest of the cells that rank first, ties by number. The first few of them are in the order
 // of their distances: they lower the limit for all others.
-void CellScan::choose_cells(std::size_t probes, Scratch& scratch) const {
+void CellScan::choose_cells(std::size_t probes, Scratch& scratch, Hashed& hashed) const {
     std::uint32_t* distances = scratch.cell_distances.data();
     std::uint32_t* first = scratch.positions.data();
     const std::size_t wanted = std::min(probes, cells_.size());
     const std::size_t compared = cells_.first_cells(distances, compared_for(wanted), first);
-    cells_.exact_distances(scratch.y, first, compared, distances);
-    scratch.probed.resize(compared);
-    for (std::size_t i = 0; i < compared; ++i) scratch.probed[i] = make_key(distances[i], first[i]);
-    first_in_order(wanted, scanned_in_order, scratch.probed, scratch.sorted);
-    scratch.nearest = float_of(key_distance(scratch.probed[0]));
+    cells_.exact_distances(hashed.y, first, compared, distances);
+    hashed.probed.resize(compared);
+    for (std::size_t i = 0; i < compared; ++i) hashed.probed[i] = make_key(distances[i], first[i]);
+    first_in_order(wanted, scanned_in_order, hashed.probed, scratch.sorted);
+    hashed.nearest = float_of(key_distance(hashed.probed[0]));
 }
 
-// Chooses the cells to scan with the effort that the query's region asks for, or with the wide one
-// when the query is unlike those that efforts were measured on. Returns the rows to verify.
-std::size_t CellScan::hash(const Query& query, const Efforts& efforts, Scratch& scratch) const {
-    code(scratch);
+// Chooses the cells to scan and how many rows to verify, with the effort that the query's region
+// asks for, or with the wide one when the query is unlike those that efforts were measured on.
+void CellScan::hash(const Query& query, const float* y, const Efforts& efforts, Scratch& scratch,
+                    Hashed& hashed) const {
+    hashed.y = y;
+    sketch_.code_query(y, hashed.code);
+    rank_cells(y, scratch);
     const std::size_t region = efforts.regions[first_cell(scratch)];
-    choose_cells(efforts.usual[region].probes, scratch);
-    scratch.widened = !efforts.are_usual({scratch.nearest, tail(query, scratch)});
-    if (!scratch.widened) return efforts.usual[region].candidates;
+    choose_cells(efforts.usual[region].probes, scratch, hashed);
+    hashed.candidates = efforts.usual[region].candidates;
+    hashed.widened = !efforts.are_usual({hashed.nearest, tail(query, y)});
+    if (!hashed.widened) return;
     cells_.rank(scratch.cell_query, scratch.cell_distances.data());
-    choose_cells(efforts.wide[region].probes, scratch);
-    return efforts.wide[region].candidates;
+    choose_cells(efforts.wide[region].probes, scratch, hashed);
+    hashed.candidates = efforts.wide[region].candidates;
 }
 
 // Whoever asks for k rows gets k, if so many may be found: scans more cells until there are.
-void CellScan::filter_at_least(std::size_t k, std::size_t candidates, Scratch& scratch) const {
-    filter(candidates, scratch);
-    while (scratch.kept < k && scratch.probed.size() < cells_.size()) {
-        cells_.rank(scratch.cell_query, scratch.cell_distances.data());
-        choose_cells(more_probes * scratch.probed.size(), scratch);
-        filter(std::max(k, candidates), scratch);
+void CellScan::filter_at_least(std::size_t k, Hashed& hashed, Scratch& scratch) const {
+    filter(hashed, scratch);
+    while (scratch.kept < k && hashed.probed.size() < cells_.size()) {
+        rank_cells(hashed.y, scratch);
+        choose_cells(more_probes * hashed.probed.size(), scratch, hashed);
+        hashed.candidates = std::max(k, hashed.candidates);
+        filter(hashed, scratch);
     }
 }
 
 // What a cell's distance adds to the estimates of its rows: what it has over the nearest cell's,
 // so that a query far from everything costs no resolution.
-std::uint32_t CellScan::offset_of(std::uint32_t cell_distance, const Scratch& scratch) const {
-    const float units = (float_of(cell_distance) - scratch.nearest) / sketch_.unit();
-    return estimate_zero + std::uint32_t(rounded(units, most_norm)) + scratch.query.bias;
+std::uint32_t CellScan::offset_of(std::uint32_t cell_distance, const Hashed& hashed) const {
+    const float units = (float_of(cell_distance) - hashed.nearest) / sketch_.unit();
+    return estimate_zero + std::uint32_t(rounded(units, most_norm)) + hashed.code.bias;
 }
 
 // Takes over what was found in a cell, without the rows that may not be found.
@@ -196,7 +215,8 @@ void CellScan::take_allowed(std::size_t found, Scratch& scratch) const {
     }
 }
 
-void CellScan::scan_cell(Key probe, std::uint32_t limit, Scratch& scratch) const {
+void CellScan::scan_cell(Key probe, std::uint32_t limit, const Hashed& hashed,
+                         Scratch& scratch) const {
     const std::size_t cell = key_slot(probe), first = blocks_.starts[cell];
     const std::size_t count = blocks_.starts[cell + 1] - first;
     const std::size_t bytes = block_bytes(sketch_.dimensions());
@@ -206,8 +226,8 @@ void CellScan::scan_cell(Key probe, std::uint32_t limit, Scratch& scratch) const
         scratch.slots.resize(room + room / 2);
     }
     const std::size_t found = kernels().scan_blocks(
-        blocks_.blocks + first * bytes, count, scratch.query.codes.data(), sketch_.dimensions(),
-        scratch.query.shift, offset_of(key_distance(probe), scratch), limit,
+        blocks_.blocks + first * bytes, count, hashed.code.codes.data(), sketch_.dimensions(),
+        hashed.code.shift, offset_of(key_distance(probe), hashed), limit,
         std::uint32_t(first * block_vectors), scratch.estimates.data() + scratch.kept,
         scratch.slots.data() + scratch.kept);
     take_allowed(found, scratch);
@@ -216,7 +236,8 @@ void CellScan::scan_cell(Key probe, std::uint32_t limit, Scratch& scratch) const
 
 // Leaves the slots of the `candidates` smallest estimates of the probed cells, or a few more: at
 // most one in 32.
-void CellScan::filter(std::size_t candidates, Scratch& scratch) const {
+void CellScan::filter(const Hashed& hashed, Scratch& scratch) const {
+    const std::size_t candidates = hashed.candidates;
     const std::size_t bytes = block_bytes(sketch_.dimensions());
     std::uint32_t limit = estimate_zero + (1u << 30);  // below every estimate of padding
     scratch.kept = scratch.scanned = 0;
@@ -227,14 +248,14 @@ void CellScan::filter(std::size_t candidates, Scratch& scratch) const {
             kernels().keep_below(estimates, scratch.slots.data(), scratch.kept, most + 1);
         limit = most;
     };
-    for (std::size_t i = 0; i < scratch.probed.size(); ++i) {
-        if (i + 1 < scratch.probed.size()) {
+    for (std::size_t i = 0; i < hashed.probed.size(); ++i) {
+        if (i + 1 < hashed.probed.size()) {
             const std::uint8_t* next =
-                blocks_.blocks + blocks_.starts[key_slot(scratch.probed[i + 1])] * bytes;
+                blocks_.blocks + blocks_.starts[key_slot(hashed.probed[i + 1])] * bytes;
             for (std::size_t line = 0; line < lines_ahead; ++line)
                 __builtin_prefetch(next + 64 * line);
         }
-        scan_cell(scratch.probed[i], limit, scratch);
+        scan_cell(hashed.probed[i], limit, hashed, scratch);
         if (scratch.kept > (i == 0 ? candidates : 2 * candidates + 64))
             keep_smallest(candidates / 8 + 1);
     }
@@ -245,13 +266,9 @@ void CellScan::filter(std::size_t candidates, Scratch& scratch) const {
             cut_ties(scratch.kept, candidates, scratch.estimates.data(), scratch.slots.data());
 }
 
-bool CellScan::search(const Query& query, std::size_t k, const Efforts& efforts, Scratch& scratch,
-                      std::int64_t* rows, double* distances, CellTrace* trace) const {
-    const Clock::time_point start = trace ? Clock::now() : Clock::time_point();
-    const std::size_t candidates = hash(query, efforts, scratch);
-    const Clock::time_point hashed = trace ? Clock::now() : Clock::time_point();
-    filter_at_least(k, candidates, scratch);
-    const Clock::time_point filtered = trace ? Clock::now() : Clock::time_point();
+// The exact distances of the rows that passed the filter, and the k nearest of them.
+void CellScan::verify(const Query& query, std::size_t k, Scratch& scratch, std::int64_t* rows,
+                      double* distances) const {
     std::uint32_t* slots = scratch.slots.data();
     for (std::size_t i = 0; i < scratch.kept; ++i) slots[i] = blocks_.rows[slots[i]];
     verifier_.distances_at(slots, scratch.kept, query, scratch.estimates.data());
@@ -260,14 +277,6 @@ bool CellScan::search(const Query& query, std::size_t k, const Efforts& efforts,
         nearest.expect(about_kth_smallest(scratch.estimates.data(), scratch.kept, k, k / 4));
     for (std::size_t i = 0; i < scratch.kept; ++i) nearest.offer(scratch.estimates[i], slots[i]);
     verifier_.write(nearest, query, k, rows, distances);
-    if (trace)
-        *trace = {scratch.probed.size(),
-                  scratch.scanned,
-                  scratch.kept,
-                  microseconds(start, hashed),
-                  microseconds(hashed, filtered),
-                  microseconds(filtered, Clock::now())};
-    return scratch.widened;
 }
 
 bool CellScan::nearest_of_one(const Items& item, std::size_t k, const Efforts& efforts,
@@ -275,60 +284,103 @@ bool CellScan::nearest_of_one(const Items& item, std::size_t k, const Efforts& e
                               CellTrace* trace) const {
     thread_local Queries query;
     thread_local Scratch scratch;
+    thread_local Hashed hashed;
+    thread_local std::vector<float> projected;
     scratch.allowed = allowed;
+    projected.resize(projection_.outputs);
     verifier_.prepare(item, query);
-    project(query, 0, 1, scratch);
-    return search(query[0], k, efforts, scratch, rows, distances, trace);
+    const auto now = [&] { return trace ? Clock::now() : Clock::time_point(); };
+    const Clock::time_point start = now();
+    project(query, 0, 1, projected.data());
+    hash(query[0], projected.data(), efforts, scratch, hashed);
+    const Clock::time_point hash_end = now();
+    filter_at_least(k, hashed, scratch);
+    const Clock::time_point filter_end = now();
+    verify(query[0], k, scratch, rows, distances);
+    if (trace)
+        *trace = {hashed.probed.size(),
+                  scratch.scanned,
+                  scratch.kept,
+                  microseconds(start, hash_end),
+                  microseconds(hash_end, filter_end),
+                  microseconds(filter_end, Clock::now())};
+    return hashed.widened;
 }
 
+// Hashes the queries [i, end) of a part, and notes where they look first.
+void CellScan::hash_some(const Queries& queries, std::size_t i, std::size_t end,
+                         const Efforts& efforts, Scratch& scratch, Part& part) const {
+    float* y = part.projected.data() + i * projection_.outputs;
+    project(queries, part.first + i, end - i, y);
+    for (; i < end; ++i, y += projection_.outputs) {
+        hash(queries[part.first + i], y, efforts, scratch, part.hashed[i]);
+        const std::uint32_t cell = key_slot(part.hashed[i].probed[0]);
+        const std::uint32_t region = efforts.regions[cell];
+        part.order[i] = make_key(region << 24 | cell, std::uint32_t(i));
+    }
+}
+
+// All queries of a part are hashed and then answered by the cells that they look into first: those
+// that follow each other find sketches and rows in the caches.
 void CellScan::nearest(const Items& items, std::size_t k, const Efforts& efforts, Mask allowed,
                        std::size_t threads, std::int64_t* rows, double* distances,
                        std::uint8_t* widened) const {
     Queries queries;
     verifier_.prepare(items, queries);
     std::vector<Scratch> scratch(std::max<std::size_t>(threads, 1));
-    const std::size_t tasks = (items.count + queries_together - 1) / queries_together;
-    run_tasks(tasks, threads, [&](std::size_t task, std::size_t worker) {
-        const std::size_t first = task * queries_together;
-        const std::size_t count = std::min(queries_together, items.count - first);
-        Scratch& own = scratch[worker];
-        own.allowed = allowed;
-        project(queries, first, count, own);
-        for (std::size_t q = first; q < first + count; ++q, own.y += projection_.outputs) {
-            const bool wide =
-                search(queries[q], k, efforts, own, rows + q * k, distances + q * k, nullptr);
-            if (widened) widened[q] = wide;
+    for (Scratch& own : scratch) own.allowed = allowed;
+    Part part(std::min(items.count, queries_sorted), projection_.outputs);
+    const auto hash_them = [&](std::size_t first, std::size_t end, std::size_t worker) {
+        hash_some(queries, first, end, efforts, scratch[worker], part);
+    };
+    const auto answer_them = [&](std::size_t first, std::size_t end, std::size_t worker) {
+        for (std::size_t place = first; place < end; ++place) {
+            const std::size_t i = key_slot(part.order[place]), q = part.first + i;
+            filter_at_least(k, part.hashed[i], scratch[worker]);
+            verify(queries[q], k, scratch[worker], rows + q * k, distances + q * k);
+            if (widened) widened[q] = part.hashed[i].widened;
         }
-    });
+    };
+    for (; part.first < items.count; part.first += part.order.size()) {
+        const std::size_t count = std::min(part.order.size(), items.count - part.first);
+        run_pieces(count, queries_together, threads, hash_them);
+        std::sort(part.order.begin(), part.order.begin() + std::ptrdiff_t(count));
+        run_pieces(count, queries_together, threads, answer_them);
+    }
 }
 
 std::vector<std::uint32_t> CellScan::candidates(const Items& item, const Efforts& efforts,
                                                 Mask allowed) const {
     Queries query;
     Scratch scratch;
+    Hashed hashed;
     scratch.allowed = allowed;
     verifier_.prepare(item, query);
-    project(query, 0, 1, scratch);
-    filter(hash(query[0], efforts, scratch), scratch);
+    std::vector<float> y(projection_.outputs);
+    project(query, 0, 1, y.data());
+    hash(query[0], y.data(), efforts, scratch, hashed);
+    filter(hashed, scratch);
     std::vector<std::uint32_t> rows(scratch.kept);
     for (std::size_t i = 0; i < scratch.kept; ++i) rows[i] = blocks_.rows[scratch.slots[i]];
     std::sort(rows.begin(), rows.end());
     return rows;
 }
 
-void CellScan::estimate_all(Scratch& scratch, std::vector<std::uint32_t>& distances,
+// Of all cells and rows; the query is projected, and is coded here.
+void CellScan::estimate_all(Hashed& hashed, std::vector<std::uint32_t>& distances,
                             std::vector<std::uint32_t>& estimates) const {
     const std::size_t bytes = block_bytes(sketch_.dimensions());
     std::vector<std::uint32_t> all(cells_.size());
     distances.resize(cells_.size());
     std::iota(all.begin(), all.end(), 0u);
-    cells_.exact_distances(scratch.y, all.data(), all.size(), distances.data());
-    scratch.nearest = float_of(distances[kernels().least(distances.data(), distances.size())]);
+    sketch_.code_query(hashed.y, hashed.code);
+    cells_.exact_distances(hashed.y, all.data(), all.size(), distances.data());
+    hashed.nearest = float_of(distances[kernels().least(distances.data(), distances.size())]);
     for (std::size_t c = 0; c < cells_.size(); ++c) {
         const std::size_t first = blocks_.starts[c];
         kernels().estimate_blocks(blocks_.blocks + first * bytes, blocks_.starts[c + 1] - first,
-                                  scratch.query.codes.data(), sketch_.dimensions(),
-                                  scratch.query.shift, offset_of(distances[c], scratch),
+                                  hashed.code.codes.data(), sketch_.dimensions(), hashed.code.shift,
+                                  offset_of(distances[c], hashed),
                                   estimates.data() + first * block_vectors);
     }
 }
@@ -359,17 +411,21 @@ void CellScan::ranks(const Items& items, const std::int64_t* wanted, std::size_t
     const auto has_slot = [&](std::int64_t row) { return slot_of[std::size_t(row)] != no_row; };
     struct Memory {
         Scratch scratch;
+        Hashed hashed;
+        std::vector<float> y;
         std::vector<std::uint32_t> distances, estimates, near, positions;
     };
     std::vector<Memory> memory(std::max<std::size_t>(threads, 1));
     run_tasks(items.count, threads, [&](std::size_t q, std::size_t worker) {
-        auto& [scratch, distances, estimates, near, positions] = memory[worker];
+        auto& [scratch, hashed, y, distances, estimates, near, positions] = memory[worker];
         estimates.resize(slots);
         positions.resize(slots + block_vectors);
-        project(queries, q, 1, scratch);
-        code(scratch);
-        estimate_all(scratch, distances, estimates);
-        sightings[q] = {first_cell(scratch), {scratch.nearest, tail(queries[q], scratch)}};
+        y.resize(projection_.outputs);
+        project(queries, q, 1, y.data());
+        rank_cells(y.data(), scratch);
+        hashed.y = y.data();
+        estimate_all(hashed, distances, estimates);
+        sightings[q] = {first_cell(scratch), {hashed.nearest, tail(queries[q], y.data())}};
         for (std::size_t s = 0; allowed && s < slots; ++s)
             if (blocks_.rows[s] != no_row && !allowed[blocks_.rows[s]]) estimates[s] = ~0u;
         if (excluded[q] >= 0 && has_slot(excluded[q]))

@@ -66,23 +66,27 @@ public:
     const Cells& cells() const { return cells_; }
 
 private:
+    struct Hashed;
     struct Scratch;
+    struct Part;
 
-    void project(const Queries& queries, std::size_t first, std::size_t count,
-                 Scratch& scratch) const;
-    void code(Scratch& scratch) const;
+    void project(const Queries& queries, std::size_t first, std::size_t count, float* y) const;
+    void rank_cells(const float* y, Scratch& scratch) const;
     std::uint32_t first_cell(const Scratch& scratch) const;
-    float tail(const Query& query, const Scratch& scratch) const;
-    void choose_cells(std::size_t probes, Scratch& scratch) const;
-    std::size_t hash(const Query& query, const Efforts& efforts, Scratch& scratch) const;
-    void filter(std::size_t candidates, Scratch& scratch) const;
-    void filter_at_least(std::size_t k, std::size_t candidates, Scratch& scratch) const;
+    float tail(const Query& query, const float* y) const;
+    void choose_cells(std::size_t probes, Scratch& scratch, Hashed& hashed) const;
+    void hash(const Query& query, const float* y, const Efforts& efforts, Scratch& scratch,
+              Hashed& hashed) const;
+    void hash_some(const Queries& queries, std::size_t i, std::size_t end, const Efforts& efforts,
+                   Scratch& scratch, Part& part) const;
+    void filter(const Hashed& hashed, Scratch& scratch) const;
+    void filter_at_least(std::size_t k, Hashed& hashed, Scratch& scratch) const;
     void take_allowed(std::size_t found, Scratch& scratch) const;
-    void scan_cell(Key probe, std::uint32_t limit, Scratch& scratch) const;
-    bool search(const Query& query, std::size_t k, const Efforts& efforts, Scratch& scratch,
-                std::int64_t* rows, double* distances, CellTrace* trace) const;
-    std::uint32_t offset_of(std::uint32_t cell_distance, const Scratch& scratch) const;
-    void estimate_all(Scratch& scratch, std::vector<std::uint32_t>& distances,
+    void scan_cell(Key probe, std::uint32_t limit, const Hashed& hashed, Scratch& scratch) const;
+    void verify(const Query& query, std::size_t k, Scratch& scratch, std::int64_t* rows,
+                double* distances) const;
+    std::uint32_t offset_of(std::uint32_t cell_distance, const Hashed& hashed) const;
+    void estimate_all(Hashed& hashed, std::vector<std::uint32_t>& distances,
                       std::vector<std::uint32_t>& estimates) const;
     std::uint32_t rank_of_cell(std::uint32_t cell, const Scratch& scratch,
                                const std::vector<std::uint32_t>& distances) const;

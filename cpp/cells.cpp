@@ -201,15 +201,13 @@ std::uint64_t Cells::assign(const float* y, std::size_t stride, std::size_t coun
                             std::size_t threads, std::uint32_t* cells) const {
     if (count_ > ranked_at_once)
         return CellGroups(*this).assign(y, stride, count, roughly, threads, cells);
-    const std::size_t tasks = (count + assigned_together - 1) / assigned_together;
     std::vector<std::uint32_t> all(count_);
     std::iota(all.begin(), all.end(), 0u);
-    run_tasks(tasks, threads, [&](std::size_t task, std::size_t) {
+    run_pieces(count, assigned_together, threads, [&](std::size_t i, std::size_t end, std::size_t) {
         QueryCode code;
         std::vector<std::uint32_t> ranked(padded_size()), first(count_ + block_vectors),
             exact(first.size());
-        const std::size_t end = std::min((task + 1) * assigned_together, count);
-        for (std::size_t i = task * assigned_together; i < end; ++i) {
+        for (; i < end; ++i) {
             code_query(y + i * stride, code);
             rank(code, ranked.data());
             cells[i] = nearest(y + i * stride, count_, ranked.data(), all.data(), roughly,

@@ -212,14 +212,13 @@ void MultiIndex::within(const Items& items, std::size_t radius, Mask allowed, st
     hits.resize(items.count);
     const std::vector<Flips>& looked = flips_within(radius);
     std::vector<Scratch> scratch(std::max<std::size_t>(threads, 1));
-    const std::size_t tasks = (items.count + queries_together - 1) / queries_together;
-    run_tasks(tasks, threads, [&](std::size_t task, std::size_t worker) {
-        const std::size_t end = std::min((task + 1) * queries_together, items.count);
-        for (std::size_t q = task * queries_together; q < end; ++q) {
-            search(queries[q], radius, looked, allowed, scratch[worker]);
-            hits[q] = scratch[worker].found;
-        }
-    });
+    run_pieces(items.count, queries_together, threads,
+               [&](std::size_t q, std::size_t end, std::size_t worker) {
+                   for (; q < end; ++q) {
+                       search(queries[q], radius, looked, allowed, scratch[worker]);
+                       hits[q] = scratch[worker].found;
+                   }
+               });
     for (const Scratch& own : scratch)
         if (candidates) *candidates += own.compared;
 }
@@ -268,25 +267,24 @@ void sort_by_substrings(const Rows& rows, const std::vector<Substring>& substrin
         starts += std::size_t(substring.keys()) + 1;
     }
     // Several substrings at a time: their counters and a stretch of rows share the cache.
-    const std::size_t tasks = (substrings.size() + sorted_together - 1) / sorted_together;
-    run_tasks(tasks, threads, [&](std::size_t task, std::size_t) {
-        const std::size_t begin = task * sorted_together;
-        const std::size_t end = std::min(begin + sorted_together, substrings.size());
-        for (std::size_t s = begin; s < end; ++s) {
-            const Substring& substring = substrings[s];
-            std::vector<std::uint32_t> keys(rows.count);
-            std::uint32_t* counts = first[s];
-            std::fill(counts, counts + substring.keys() + 1, 0u);
-            for (std::size_t i = 0; i < rows.count; ++i) {
-                keys[i] = substring.key(rows.data + i * rows.stride, rows.stride);
-                ++counts[keys[i] + 1];
-            }
-            std::partial_sum(counts, counts + substring.keys() + 1, counts);
-            std::vector<std::uint32_t> next(counts, counts + substring.keys());
-            std::uint32_t* sorted = order + s * rows.count;
-            for (std::size_t i = 0; i < rows.count; ++i) sorted[next[keys[i]]++] = std::uint32_t(i);
-        }
-    });
+    run_pieces(substrings.size(), sorted_together, threads,
+               [&](std::size_t s, std::size_t end, std::size_t) {
+                   for (; s < end; ++s) {
+                       const Substring& substring = substrings[s];
+                       std::vector<std::uint32_t> keys(rows.count);
+                       std::uint32_t* counts = first[s];
+                       std::fill(counts, counts + substring.keys() + 1, 0u);
+                       for (std::size_t i = 0; i < rows.count; ++i) {
+                           keys[i] = substring.key(rows.data + i * rows.stride, rows.stride);
+                           ++counts[keys[i] + 1];
+                       }
+                       std::partial_sum(counts, counts + substring.keys() + 1, counts);
+                       std::vector<std::uint32_t> next(counts, counts + substring.keys());
+                       std::uint32_t* sorted = order + s * rows.count;
+                       for (std::size_t i = 0; i < rows.count; ++i)
+                           sorted[next[keys[i]]++] = std::uint32_t(i);
+                   }
+               });
 }
 
 SubstringJoin::SubstringJoin(const MultiIndex& index, std::size_t substring, std::size_t radius,

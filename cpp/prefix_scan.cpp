@@ -113,12 +113,10 @@ PrefixScan::PrefixScan(const ExactScan& exact, const PrefixFunctions& functions,
     begin_tables();
     const Rows& rows = verifier_.rows();
     std::vector<std::uint32_t> codes(rows.count * functions.codes);
-    run_tasks((rows.count + hashed_together - 1) / hashed_together, threads,
-              [&](std::size_t task, std::size_t) {
-                  const std::size_t first = task * hashed_together;
-                  hash_rows(first, std::min(hashed_together, rows.count - first),
-                            codes.data() + first * functions.codes);
-              });
+    run_pieces(rows.count, hashed_together, threads,
+               [&](std::size_t first, std::size_t end, std::size_t) {
+                   hash_rows(first, end - first, codes.data() + first * functions.codes);
+               });
     run_tasks(tables_, threads,
               [&](std::size_t table, std::size_t) { fill(all_[table], codes.data(), table); });
     sketches_.resize(rows.count * sketch_bytes);
@@ -367,13 +365,12 @@ void PrefixScan::nearest(const Items& items, std::size_t k, const PrefixStops& s
     Queries queries;
     verifier_.prepare(items, queries);
     std::vector<Scratch> scratch(std::max<std::size_t>(threads, 1));
-    run_tasks((items.count + queries_together - 1) / queries_together, threads,
-              [&](std::size_t task, std::size_t worker) {
-                  const std::size_t end = std::min((task + 1) * queries_together, items.count);
-                  for (std::size_t q = task * queries_together; q < end; ++q)
-                      search(items.at(q), queries[q], k, stops, allowed, scratch[worker],
-                             rows + q * k, distances + q * k, nullptr);
-              });
+    run_pieces(items.count, queries_together, threads,
+               [&](std::size_t q, std::size_t end, std::size_t worker) {
+                   for (; q < end; ++q)
+                       search(items.at(q), queries[q], k, stops, allowed, scratch[worker],
+                              rows + q * k, distances + q * k, nullptr);
+               });
 }
 
 std::vector<std::uint32_t> PrefixScan::candidates(const Items& item, double radius,

@@ -5,6 +5,7 @@
 // more than one only for work that takes longer.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 
@@ -15,5 +16,14 @@ namespace lookalike {
 // exception stops the hand-out of tasks and is thrown again here, after all have ended.
 void run_tasks(std::size_t count, std::size_t threads,
                const std::function<void(std::size_t task, std::size_t worker)>& task);
+
+// The same for pieces of [0, count): calls task(first, end, worker), each piece of `most` numbers
+// or, the last one, fewer.
+template <typename Task>
+void run_pieces(std::size_t count, std::size_t most, std::size_t threads, Task task) {
+    run_tasks((count + most - 1) / most, threads, [&](std::size_t piece, std::size_t worker) {
+        task(piece * most, std::min((piece + 1) * most, count), worker);
+    });
+}
 
 }  // namespace lookalike
