@@ -7,7 +7,6 @@ JPEGs of enlarged photographs with grain, and 100,000 small ones.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import io
 import json
 import os
@@ -139,25 +138,47 @@ def synced(folder: Path, workers: int) -> dict[str, Any]:
     return result
 
 
-def imagededup_seconds(folder: Path) -> float | None:
-    """Seconds of imagededup's pHash of the same folder; None where it is not installed."""
-    if importlib.util.find_spec("imagededup") is None:
-        return None
-    program = (
-        "import sys, time; from imagededup.methods import PHash; start = time.perf_counter(); "
-        "PHash(verbose=False).encode_images(image_dir=sys.argv[1]); "
-        "print(time.perf_counter() - start)"
+PEER = """
+import sys, time
+from imagededup.methods import PHash
+
+if __name__ == "__main__":
+    start = time.perf_counter()
+    method = PHash(verbose=False)
+    codes = method.encode_images(image_dir=sys.argv[1], num_enc_workers=int(sys.argv[2]))
+    encoded = time.perf_counter()
+    method.find_duplicates(
+        encoding_map=codes, max_distance_threshold=10, num_dist_workers=int(sys.argv[2])
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(folder)], check=True, capture_output=True, text=True
-    )
-    return float(done.stdout.split()[-1])
+    print(encoded - start, time.perf_counter() - encoded)
+"""
 
 
-def print_large(folder: Path, count: int, rounds: int, workers: int) -> None:
+def imagededup_seconds(python: str, folder: Path, workers: int) -> tuple[float, float]:
+    """Seconds in which imagededup encodes the same folder by pHash, and finds the duplicates."""
+    with tempfile.TemporaryDirectory() as home:
+        program = Path(home) / "peer.py"  # a file, since its workers read it too
+        program.write_text(PEER)
+        done = subprocess.run(
+            [python, str(program), str(folder), str(workers)],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    encoded, found = map(float, done.stdout.split()[-2:])
+    return encoded, found
+
+
+def duplicates_seconds(folder: Path) -> float:
+    """Seconds in which we find the duplicates, by the default thresholds."""
+    with Album(folder) as album:
+        return seconds(lambda: album.duplicates("near"))
+
+
+def print_large(folder: Path, count: int, rounds: int, workers: int, peer: str | None) -> None:
     """Compare sync with decoding, in turns."""
     paths = large_pictures(folder, count)
-    times: dict[str, list[float]] = {"decode": [], "sync": [], "imagededup": []}
+    times: dict[str, list[float]] = {name: [] for name in NAMES}
     memory = 0
     for _ in range(rounds):
         times["decode"].append(decode_all(paths, workers))
@@ -166,10 +187,12 @@ def print_large(folder: Path, count: int, rounds: int, workers: int) -> None:
         assert result["encoded"] == count
         times["sync"].append(result["seconds"])
         memory = max(memory, result["memory"])
+        times["duplicates"].append(duplicates_seconds(folder))
         shutil.rmtree(folder / ".lookalike")
-        peer = imagededup_seconds(folder)
         if peer is not None:
-            times["imagededup"].append(peer)
+            encoded, found = imagededup_seconds(peer, folder, workers)
+            times["imagededup"].append(encoded)
+            times["imagededup finds"].append(found)
     own = {name: float(np.median(values)) for name, values in times.items() if values}
     bits = pdq_differences(paths[:: max(1, len(paths) // 24)])
     print(
@@ -177,20 +200,24 @@ def print_large(folder: Path, count: int, rounds: int, workers: int) -> None:
         f"MB each, on {workers} cores; medians of {rounds} rounds in turns.\n\n"
         "| | pictures a second | of decoding alone |\n|---|---|---|"
     )
-    names = {
-        "decode": f"Pillow, draft mode at 1/{DRAFT}: decoding alone",
-        "sync": "`album.sync()`, pdq and phash, from an empty album",
-        "imagededup": "imagededup, pHash alone (`encode_images`)",
-    }
     for name, value in own.items():
-        print(f"| {names[name]} | {count / value:.1f} | {own['decode'] / value:.2f} |")
-    if "imagededup" not in own:
-        print("\nimagededup is not installed here: it needs torch and torchvision.")
+        print(f"| {NAMES[name]} | {count / value:,.1f} | {own['decode'] / value:.2f} |")
+    if peer is None:
+        print("\nimagededup was not run: it needs torch and torchvision, and --imagededup PYTHON.")
     print(
         f"\nPDQ of the shrunk picture differs from that of the whole one in {max(bits)} of 256\n"
         f"bits at the most, {np.mean(bits):.1f} on average. Memory of the process and its workers "
         f"together:\n{memory / 1e6:,.0f} MB at the peak, as if all had theirs at once.\n"
     )
+
+
+NAMES = {
+    "decode": f"Pillow, draft mode at 1/{DRAFT}: decoding alone",
+    "sync": "`album.sync()`, pdq and phash, from an empty album",
+    "duplicates": '`album.duplicates("near")`, after it',
+    "imagededup": "imagededup, pHash alone (`encode_images`)",
+    "imagededup finds": "imagededup, `find_duplicates` within 10 bits, after it",
+}
 
 
 def print_small(folder: Path, count: int, copies: int, workers: int) -> None:
@@ -228,12 +255,15 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=COPIES)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--imagededup", metavar="PYTHON", help="an interpreter that has it")
     arguments = parser.parse_args()
     print("## Albums\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "large"
         folder.mkdir()
-        print_large(folder, arguments.large, arguments.rounds, arguments.workers)
+        print_large(
+            folder, arguments.large, arguments.rounds, arguments.workers, arguments.imagededup
+        )
     with tempfile.TemporaryDirectory() as name:
         print_small(Path(name), arguments.small, arguments.copies, arguments.workers)
 

@@ -171,6 +171,12 @@ def memory_mb(process: int) -> float:
     return next(int(own.split()[1]) for own in lines if own.startswith("VmRSS")) / 1024
 
 
+def processor_s(process: int) -> float:
+    """Seconds that a process has used: what it takes, however busy the machine is."""
+    used = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
+
+
 def measure(folder: Path, seconds: float, soak_s: float) -> None:
     """Serve an album, and print what a client sees."""
     album = Album(folder)
@@ -181,7 +187,9 @@ def measure(folder: Path, seconds: float, soak_s: float) -> None:
     with serving(folder, last) as (port, process):
         os.sched_setaffinity(0, os.sched_getaffinity(0) - {last} or {last})
         asyncio.run(flat_out(port, ids, 3.0))  # the index is calibrated by its first search
+        before = processor_s(process)
         most = asyncio.run(flat_out(port, ids, seconds))
+        used_us = (processor_s(process) - before) / len(most.waits_ms) * 1e6
         half = asyncio.run(on_schedule(port, ids, most.a_second / 2, seconds))
         recall = asyncio.run(reached(port, album, ids[:SAMPLED]))
         print(
@@ -193,6 +201,7 @@ def measure(folder: Path, seconds: float, soak_s: float) -> None:
         )
         print(_row(f"{CONNECTIONS} connections, flat out", most))
         print(_row("on a schedule, half of that", half))
+        print(f"\nThe server uses {used_us:,.0f} us of a processor for one search.")
         if soak_s:
             _soak(port, process, ids, most.a_second / 2, soak_s)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ Where = npt.ArrayLike | Callable[[Ids], npt.ArrayLike]
 
 _LARGEST_ID = 2**63 - 1
 _NAMED = 3  # ids listed in a message
+_LEAST_LATE, _LATE_SHARE = 4096, 64  # rows after those whose order is known, before they join it
 
 
 class Members:
@@ -57,7 +59,8 @@ class Members:
         self.rows = rows
         self.next_id = next_id
         self._count = rows if present is None else int(np.count_nonzero(present))
-        self._sorted: tuple[Ids, Ids] | None = None
+        self._order: _Order | None = None  # of all rows, or of all but the last few
+        self._late: _Order | None = None  # of these few
         if ascending is None:
             ascending = ids is None or bool((ids[1:] > ids[:-1]).all())
         self.ascending = ascending
@@ -107,11 +110,11 @@ class Members:
             if self.present is not None:
                 slots = np.where(inside & (self.present[slots] != 0), slots, -1)
             return slots
-        known, rows = self._by_id()
-        if not len(known):
-            return np.full(ids.shape, -1, np.int64)
-        places = np.minimum(np.searchsorted(known, ids), len(known) - 1)
-        return np.where(known[places] == ids, rows[places], -1)
+        order, late = self._ordered()
+        slots = order.find(ids)
+        if self.present is not None:
+            slots = np.where((slots >= 0) & (self.present[slots] != 0), slots, -1)
+        return np.maximum(slots, late.find(ids))
 
     def added(self, count: int, ids: Ids | None) -> Members:
         """With so many more rows, which have these ids, or the next ones.
@@ -140,7 +143,9 @@ class Members:
         present = self.present
         if present is not None:
             present = np.concatenate([present, np.ones(count, np.uint8)])
-        return Members(all_ids, present, rows, next_id)
+        members = Members(all_ids, present, rows, next_id)
+        members._order = self._order
+        return members
 
     def without(self, slots: Ids) -> Members:
         """Without the members in these rows."""
@@ -148,7 +153,9 @@ class Members:
             return self
         present = np.ones(self.rows, np.uint8) if self.present is None else self.present.copy()
         present[slots] = 0
-        return Members(self._ids, present, self.rows, self.next_id)
+        members = Members(self._ids, present, self.rows, self.next_id, ascending=self.ascending)
+        members._order = self._order
+        return members
 
     def compacted(self) -> Members:
         """Of the rows that are left when all others are dropped."""
@@ -194,13 +201,56 @@ class Members:
         mask[slots[slots >= 0]] = 1
         return mask
 
-    def _by_id(self) -> tuple[Ids, Ids]:
-        """Ids ascending, and their rows."""
-        if self._sorted is None:
-            ids, slots = self.ids, self.slots
-            order = np.argsort(ids, kind="stable")
-            self._sorted = ids[order], slots[order]
-        return self._sorted
+    def _ordered(self) -> tuple[_Order, _Order]:
+        """The order of all rows but a few late ones, which later states share; and of these few.
+
+        So a batch that joins a large index does not have all ids sorted anew.
+        """
+        order, late = self._order, self._late
+        if order is None:
+            order = self._ordered_from(0)
+        elif self.rows - order.end > max(_LEAST_LATE, order.end // _LATE_SHARE):
+            order = order.joined(self._ordered_from(order.end), self.present)
+        if late is None or order is not self._order:
+            late = self._ordered_from(order.end)
+        self._order, self._late = order, late
+        return order, late
+
+    def _ordered_from(self, start: int) -> _Order:
+        """The order of the members in the rows from one on."""
+        assert self._ids is not None
+        ids, slots = self._ids[start:], np.arange(start, self.rows, dtype=np.int64)
+        if self.present is not None:
+            is_there = self.present[start:] != 0
+            ids, slots = ids[is_there], slots[is_there]
+        order = np.argsort(ids, kind="stable")
+        return _Order(ids[order], slots[order], self.rows)
+
+
+class _Order(NamedTuple):
+    """Some ids, ascending, and the row of each; members may have left since."""
+
+    ids: Ids
+    slots: Ids
+    end: int  # of the rows that were looked at
+
+    def find(self, ids: Ids) -> Ids:
+        """The row of each id, -1 where it is not known; any shape."""
+        if not len(self.ids):
+            return np.full(ids.shape, -1, np.int64)
+        places = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
+        return np.where(self.ids[places] == ids, self.slots[places], -1)
+
+    def joined(self, late: _Order, present: Mask | None) -> _Order:
+        """With those of later rows, without those that have left."""
+        ids, slots = self.ids, self.slots
+        if present is not None:
+            is_there = present[slots] != 0
+            ids, slots = ids[is_there], slots[is_there]
+        places = np.searchsorted(ids, late.ids)
+        return _Order(
+            np.insert(ids, places, late.ids), np.insert(slots, places, late.slots), late.end
+        )
 
 
 def _checked_ids(ids: npt.ArrayLike, what: str) -> Ids:

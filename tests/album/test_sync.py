@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.album.conftest import ENCODERS, album_of, answers, jpeg, put, scene, synced
 
 from lookalike import Cancelled, InvalidInput, Locked, UnreadableFile
-from lookalike.album import Album
+from lookalike.album import Album, walk
 
 
 def fresh_answers(folder: Path) -> dict[str, Any]:
@@ -293,6 +293,24 @@ def test_cancelling_keeps_what_was_committed(photos: Path) -> None:
     with pytest.raises(Cancelled):
         album.sync(workers=1, progress=lambda done, total: total is None or done < 2)
     album.sync(workers=1)
+    assert answers(album) == fresh_answers(photos)
+
+
+def test_a_folder_may_have_more_files_than_are_looked_at_at_a_time(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        put(photos / f"{number}.jpg", scene(20 + number))
+    files = len(list(photos.rglob("*.jpg")))
+    monkeypatch.setattr(walk, "_MOST", 2)
+    album = album_of(photos)
+    assert album.sync(workers=1).new == files
+    (photos / "1.jpg").unlink()
+    (photos / "3.jpg").rename(photos / "moved.jpg")
+    put(photos / "4.jpg", scene(40))
+    report = album.sync(workers=1)
+    assert (report.deleted, report.moved, report.changed, report.new) == (1, 1, 1, 0)
+    assert report.unchanged == report.files - 2 == files - 3
     assert answers(album) == fresh_answers(photos)
 
 

@@ -79,14 +79,15 @@ def test_with_all_effort_cells_answer_like_exact_search(
 def test_a_batch_of_any_size_answers_each_query_as_if_it_were_alone(cpu_level: str) -> None:
     rows = rows_of(Measure.squared_differences, 2000, 24)
     engine = engine_of(tables_of(rows), 3, 20)
-    many = np.ascontiguousarray(
-        rows_of(rows.measure, 8300, 24, seed=9).vectors
-    )  # more than are sorted at a time
+    more_than_are_sorted = rows_of(rows.measure, 8300, 24, seed=9).vectors
+    many = np.ascontiguousarray(more_than_are_sorted)
     for threads in (1, 2):
         slots, distances = engine.nearest(many, len(many), 5, threads)
         for q in (*range(0, len(many), 97), 8191, 8192, 8299):
             alone = engine.nearest_of_one(many[q], 5)
-            assert (slots[q] == alone[0]).all() and (distances[q] == alone[1]).all()
+            assert alone is not None
+            assert (slots[q] == alone[0]).all()
+            assert (distances[q] == alone[1]).all()
 
 
 @pytest.mark.parametrize("measure", MEASURES)

@@ -602,6 +602,21 @@ def test_a_plan_is_applied_only_when_told_and_undone(album: Path) -> None:
     assert pictures_in(album) == before
 
 
+def test_apply_and_undo_show_how_far_they_are(album: Path) -> None:
+    plan = album.parent / "plan.json"
+    run("duplicates", album, "--plan", plan)
+    away = album.parent / "away"
+    for does, command in (
+        (b"checking", ("apply", plan, "--to", away)),
+        (b"moving", ("apply", plan, "--yes", "--to", away)),
+        (b"checking", ("undo", album, "--dry-run")),
+        (b"bringing back", ("undo", album)),
+    ):
+        status, seen = on_a_terminal(*command)
+        assert status == 0
+        assert re.search(does + rb".*2/2", seen), command
+
+
 def test_what_went_to_the_trash_comes_back(album: Path) -> None:
     plan = album.parent / "plan.json"
     run("duplicates", album, "--plan", plan)

@@ -49,6 +49,28 @@ def test_a_removed_id_may_come_back_in_another_row() -> None:
     assert members.ids.tolist() == [0, 2, 1]
 
 
+def test_ids_are_found_however_many_batches_came_and_went() -> None:
+    random = np.random.default_rng(5)
+    members, rows = Members(), dict[int, int]()
+    for batch in range(120):
+        own = np.unique(random.integers(0, 40_000, 200))
+        known = members.find(own)
+        assert known.tolist() == [rows.get(one, -1) for one in own.tolist()]
+        start = members.rows
+        members = members.without(known[known >= 0]).added(len(own), own)
+        rows |= {one: start + place for place, one in enumerate(own.tolist())}
+        if batch % 3 == 0:
+            gone = np.array(list(rows))[random.permutation(len(rows))[:50]]
+            members = members.without(members.find(gone))
+            for one in gone.tolist():
+                del rows[one]
+        if batch % 7 == 0:
+            assert members.find(own).max() < members.rows
+    every = np.arange(40_000)
+    assert members.find(every).tolist() == [rows.get(one, -1) for one in every.tolist()]
+    assert sorted(members.ids.tolist()) == sorted(rows)
+
+
 def test_a_mask_is_made_of_truth_values_ids_or_a_function() -> None:
     members = Members().added(4, ids(5, 9, 7, 8)).without(ids(1))
     expected = [1, 0, 0, 1]

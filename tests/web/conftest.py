@@ -23,9 +23,13 @@ SCREENS = Path(os.environ.get("LOOKALIKE_SCREENS", "build/screens"))
 
 
 @contextlib.contextmanager
-def serving(*arguments: str) -> Iterator[str]:
-    """A server, as a program of its own; its address, without a slash at the end."""
-    command = [sys.executable, "-m", "lookalike", "serve", *arguments, "--port", "0"]
+def serving(*arguments: str, before: str = "pass") -> Iterator[str]:
+    """A server, as a program of its own; its address, without a slash at the end.
+
+    It runs some code first.
+    """
+    code = f"{before}\nfrom lookalike.__main__ import main\nmain()"
+    command = [sys.executable, "-c", code, "serve", *arguments, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -39,6 +43,48 @@ def serving(*arguments: str) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 server.kill()
                 raise
+
+
+# Lets the first file of an act go, and each later one wait for as long as there is a gate.
+_GATED = """
+import os, time
+from pathlib import Path
+from lookalike.album import acting, undoing
+
+Path(os.environ["GATE"]).with_name("server.pid").write_text(str(os.getpid()))
+
+def gated(function):
+    calls = []
+    def own(*arguments):
+        calls.append(1)
+        while len(calls) > 1 and Path(os.environ["GATE"]).exists():
+            time.sleep(0.01)
+        return function(*arguments)
+    return own
+
+acting.trash.move_to_trash = gated(acting.trash.move_to_trash)
+undoing.move = gated(undoing.move)
+"""
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """While it is there, a gated server moves one file and then waits."""
+    own = tmp_path / "gate"
+    own.touch()
+    monkeypatch.setenv("GATE", str(own))
+    return own
+
+
+@pytest.fixture
+def gated_site(
+    own_album: Path, gate: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[str]:
+    """A gated server with an album that may be changed, and a trash of its own."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    with serving(str(own_album), before=_GATED) as address:
+        yield address
+        gate.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")

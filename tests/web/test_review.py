@@ -95,6 +95,49 @@ def test_another_keeper_may_be_chosen(own_site: httpx.Client) -> None:
     assert own_site.post("/plans", json=body).status_code == 404
 
 
+def test_plans_and_the_journal_come_in_pages(own_site: httpx.Client) -> None:
+    made = own_site.post("/plans", json={"level": "similar"}).json()
+    whole = own_site.get(f"/plans/{made['plan']}", params={"count": 200}).json()
+    assert made["total"] == whole["total"] == len(whole["removals"]) > 10
+    assert whole["freed_bytes"] == sum(own["size"] for own in whole["removals"])
+    parts = [
+        own_site.get(f"/plans/{made['plan']}", params={"first": first, "count": 4}).json()
+        for first in range(0, whole["total"], 4)
+    ]
+    assert [own for part in parts for own in part["removals"]] == whole["removals"]
+    for group in groups_of(own_site)["groups"]:
+        plan = own_site.post("/plans", json={"level": "exact", "groups": [group["group"]]}).json()
+        own_site.post(f"/plans/{plan['plan']}/apply", params={"dry_run": False})
+    journal = own_site.get("/journal").json()
+    assert ([own["act"] for own in journal["acts"]], journal["total"]) == ([3, 2, 1], 3)
+    part = own_site.get("/journal", params={"first": 1, "count": 1}).json()
+    assert part["acts"] == [journal["acts"][1]]
+    act = own_site.get("/journal/2").json()
+    (deed,) = act["deeds"]
+    assert (deed["state"], deed["size"], act["how"]) == ("done", act["bytes"], "trash")
+    assert own_site.get("/journal/2", params={"first": 1}).json()["deeds"] == []
+    assert own_site.get("/journal/4").status_code == 404
+    assert own_site.get("/journal/0").status_code == 422
+
+
+def test_only_what_is_like_the_chosen_keeper_goes(own_site: httpx.Client) -> None:
+    group = next(own for own in groups_of(own_site, "similar")["groups"] if len(own["members"]) > 6)
+    posts, prints = (
+        next(own for own in group["members"] if own["path"].startswith(f"{folder}/"))
+        for folder in ("posts", "prints")
+    )
+    apart = {"kind": "not_duplicates", "pictures": [posts["picture"], prints["picture"]]}
+    assert own_site.post("/decisions", json=apart).status_code == 201
+    body = {
+        "level": "similar",
+        "groups": [group["group"]],
+        "keepers": {group["group"]: posts["file"]},
+    }
+    going = {own["path"] for own in own_site.post("/plans", json=body).json()["removals"]}
+    paths = {own["path"] for own in group["members"]}
+    assert going == paths - {posts["path"], prints["path"]}
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [

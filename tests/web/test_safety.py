@@ -21,8 +21,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from fastapi import FastAPI
 from PIL import Image
 from tests.web.conftest import opened, serving
+
+from lookalike.web.guard import Guard
 
 pytest.importorskip("nicegui")
 
@@ -346,6 +349,129 @@ def test_without_the_token_the_page_asks_for_it(browser: Any, locked_site: str) 
     page.wait_for_url(lambda url: "token" not in url)
     page.get_by_text("handwritten digits").first.wait_for()
     page.close()
+
+
+# ---- behind a reverse proxy
+
+
+@pytest.fixture(scope="module")
+def proxied_site() -> Iterator[str]:
+    """Address of a server that a proxy serves under two other names, with its token."""
+    with serving("--allow-host", "photos.example.org", "--allow-host", "http://nas.lan:81") as own:
+        yield own
+
+
+OUTSIDE = (
+    ("photos.example.org", "https://photos.example.org"),
+    ("nas.lan:81", "http://nas.lan:81"),
+)
+
+
+@pytest.mark.parametrize(("host", "origin"), OUTSIDE)
+def test_an_allowed_name_needs_the_token_although_the_server_is_of_this_machine(
+    proxied_site: str, host: str, origin: str
+) -> None:
+    site, _, token = proxied_site.partition("/?token=")
+    assert site.startswith("http://127.0.0.1:")
+    assert len(token) >= 32
+    for name in (host, urlsplit(site).netloc):
+        assert ask(site, "GET", "/", {"Host": name})[0] == 401
+        assert ask(site, "GET", "/api/v1/collection", {"Host": name})[0] == 401
+        assert ask(site, "POST", "/api/v1/uploads", {"Host": name} | MEANT, b"x")[0] == 401
+        assert handshake(site, Host=name) == 403
+    bearer = f"Bearer {token}"
+    assert ask(site, "GET", "/ready", {"Host": host, "Authorization": bearer})[0] == 200
+    assert handshake(site, Host=host, Origin=origin, Authorization=bearer) == 101
+
+
+@pytest.mark.parametrize(("host", "origin"), OUTSIDE)
+def test_pages_at_an_allowed_name_are_those_of_its_scheme_and_port_alone(
+    proxied_site: str, host: str, origin: str
+) -> None:
+    site, _, token = proxied_site.partition("/?token=")
+    own = {"Host": host, "Authorization": f"Bearer {token}"}
+    change = "POST", "/api/v1/uploads"
+    assert ask(site, *change, own | {"Origin": origin}, b"x")[0] == 201
+    scheme, _, name = origin.partition("://")
+    for other in (
+        f"{'http' if scheme == 'https' else 'https'}://{name}",
+        f"{scheme}://{name.partition(':')[0]}:8081",
+        f"{scheme}://x.{name}",
+        f"{scheme}://{name}.evil.example",
+        "https://evil.example",
+        site,
+        "null",
+    ):
+        assert ask(site, *change, own | {"Origin": other}, b"x")[0] == 403, other
+        assert handshake(site, Host=host, Origin=other, Authorization=own["Authorization"]) == 403
+    crossed = own | {"Sec-Fetch-Site": "same-site"} | MEANT  # a page of another name beside it
+    assert ask(site, *change, crossed, b"x")[0] == 403
+
+
+def test_what_is_not_allowed_is_still_refused_whatever_a_proxy_says(proxied_site: str) -> None:
+    site, _, token = proxied_site.partition("/?token=")
+    told = {
+        "Authorization": f"Bearer {token}",
+        "X-Forwarded-Host": "photos.example.org",
+        "X-Forwarded-Proto": "https",
+        "Forwarded": "host=photos.example.org;proto=https",
+    }
+    for host in (
+        "evil.example",
+        "example.org",
+        "x.photos.example.org",
+        "photos.example.org.evil.example",
+        "photos.example.org@evil.example",
+        "nas",
+        "192.0.2.1",
+        "",
+    ):
+        assert ask(site, "GET", "/ready", told | {"Host": host})[0] == 421, host
+        assert handshake(site, Host=host, Authorization=told["Authorization"]) == 403
+    here = told | {
+        "Origin": "https://photos.example.org"
+    }  # of one that is allowed, asked as another
+    assert ask(site, "POST", "/api/v1/uploads", here, b"x")[0] == 403
+
+
+def test_the_cookie_of_a_secure_name_is_secure_and_of_that_name_alone(proxied_site: str) -> None:
+    site, _, token = proxied_site.partition("/?token=")
+    cookies = {}
+    for host in ("photos.example.org", "nas.lan:81", urlsplit(site).netloc):
+        _, headers, _ = ask(site, "GET", f"/?token={token}", {"Host": host})
+        cookies[host], *attributes = headers["set-cookie"].split("; ")
+        assert {"HttpOnly", "SameSite=Strict"} <= set(attributes)
+        assert ("Secure" in attributes) == (host == "photos.example.org")
+    assert len(set(cookies.values())) == 3
+    for host, cookie in cookies.items():
+        for other in cookies:
+            status = ask(site, "GET", "/ready", {"Host": other, "Cookie": cookie})[0]
+            assert status == (200 if other == host else 401)
+
+
+def test_the_addresses_at_allowed_names_are_printed_with_the_token() -> None:
+    command = [sys.executable, "-m", "lookalike", "serve", "--port", "0"]
+    command += ["--allow-host", "Photos.Example.Org.", "--token", TOKEN]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            lines = [server.stdout.readline().strip() for _ in range(2)]
+        finally:
+            server.kill()
+    assert lines[0].startswith("http://127.0.0.1:")
+    assert lines[1] == f"https://photos.example.org/?token={TOKEN}"
+
+
+def test_what_is_no_name_is_not_allowed() -> None:
+    command = [sys.executable, "-m", "lookalike", "serve", "--port", "0", "--allow-host", "*"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "a host that is allowed must be a name" in ended.stderr
+
+
+def test_a_guard_does_not_allow_other_hosts_without_a_token() -> None:
+    with pytest.raises(ValueError, match="token"):
+        Guard(FastAPI(), allowed=["https://photos.example.org"])
 
 
 # ---- 40: too much, too slow, too many

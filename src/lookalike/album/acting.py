@@ -42,6 +42,8 @@ __all__ = ["Act", "Applied", "Deed", "Refusal", "Undone", "apply", "journal", "r
 
 Progress = Callable[[int, int | None], bool | None]
 
+_STAYS = "What was done stays: apply it again to go on, or undo it."
+
 
 class Refusal(NamedTuple):
     """A file that stays, against the plan.
@@ -134,8 +136,8 @@ def apply(
         A folder to move to, which keeps the paths that files had in the album. It must be outside
         of the album, or the next sync could find them there. The trash unless given.
     progress : callable, optional
-        Called with how many files are done and how many there are. False cancels; what was done
-        stays done, and is in the journal.
+        Called with how many files are done and how many there are, before each of them and at the
+        end. False cancels before the next one; what was done stays done, and is in the journal.
 
     Returns
     -------
@@ -234,13 +236,15 @@ class _Act:
                 raise
             except (Refused, OSError) as error:
                 self._report.refused.append(Refusal(removal, said(error)))
-        self._tell(progress, total, total)
+        if progress is not None:
+            progress(total, total)  # too late to cancel: all is done
 
     def _tell(self, progress: Progress | None, done: int, total: int) -> None:
         if progress is not None and progress(done, total) is False:
+            stays = "Nothing was touched: check it again." if self._report.dry_run else _STAYS
             raise Cancelled(
                 f"a plan must be followed to its end to be done; it was cancelled after {done:,} "
-                f"of {total:,} files. What was done stays: apply it again to go on, or undo it."
+                f"of {total:,} files. {stays}"
             )
 
     def _one(self, removal: Removal) -> None:

@@ -29,7 +29,7 @@ from lookalike.album.decisions import (
     not_duplicates,
 )
 from lookalike.album.deeds import Act, journal
-from lookalike.album.duplicates import DuplicateGroup, find_duplicates
+from lookalike.album.duplicates import DuplicateGroup, Member, find_duplicates, with_keepers
 from lookalike.album.facts import (
     AlbumFacts,
     AlbumRepaired,
@@ -253,7 +253,7 @@ class Album:
         workers : int, optional
             Processes that decode and encode; one for each core unless given.
         timeout_s : float
-            For one file. One that takes longer is reported, and tried again by the next sync.
+            For one file. One that takes longer is reported, and tried once more by the next sync.
         progress : callable, optional
             Called with files that were looked at and None, then with those that were read and
             how many there are to read. False cancels: what was committed stays.
@@ -444,7 +444,7 @@ class Album:
             As for :meth:`search`.
         """
         indexes = {name: self.index(name) for name in query.vectors}
-        return self._found(query, indexes, k, recall, threads)
+        return self._found([query], indexes, k, recall, threads)[0]
 
     def similar(
         self,
@@ -464,17 +464,43 @@ class Album:
         k, encoder, recall, threads
             As for :meth:`search`.
         """
+        return self.similar_to_each([content], k, encoder=encoder, recall=recall, threads=threads)[
+            0
+        ]
+
+    def similar_to_each(
+        self,
+        contents: Sequence[int],
+        k: int = 10,
+        *,
+        encoder: str | None = None,
+        recall: float | None = None,
+        threads: int = 1,
+    ) -> list[Matches]:
+        """Find what looks like each of some members: as :meth:`similar`, and cheaper together.
+
+        Parameters
+        ----------
+        contents : sequence of int
+            Ids of their bytes.
+        k, encoder, recall, threads
+            As for :meth:`search`.
+        """
         indexes = self._indexes_of(encoder)
-        vectors, notes = _stored(content, indexes)
-        query = Query(vectors, without=content)
-        return Matches(self._found(query, indexes, k, recall, threads), notes)
+        stored = _stored(contents, indexes)
+        queries = [
+            Query(vectors, without=content)
+            for content, (vectors, _) in zip(contents, stored, strict=True)
+        ]
+        found = self._found(queries, indexes, k, recall, threads)
+        return [Matches(own, notes) for own, (_, notes) in zip(found, stored, strict=True)]
 
     def vectors(self, content: int, *, encoder: str | None = None) -> dict[str, npt.NDArray[Any]]:
         """The stored vectors of a member, by encoder, each of shape (1, d).
 
         Encoders that see too little in it have none.
         """
-        return _stored(content, self._indexes_of(encoder))[0]
+        return _stored([content], self._indexes_of(encoder))[0][0]
 
     def _indexes_of(self, encoder: str | None) -> dict[str, Index]:
         if encoder is not None:
@@ -485,17 +511,17 @@ class Album:
 
     def _found(
         self,
-        query: Query,
+        queries: Sequence[Query],
         indexes: Mapping[str, Index],
         k: int,
         recall: float | None,
         threads: int,
-    ) -> list[Match]:
+    ) -> list[list[Match]]:
         k = arrays.positive_integer(k, "k", 2**31)
         encoders = {name: self._known(name) for name in indexes}
         with self.catalog.view():
             similar = thresholds_of("similar", encoders, self._calibrated())
-            return find(query, self.catalog, indexes, encoders, similar, k, recall, threads)
+            return find(queries, self.catalog, indexes, encoders, similar, k, recall, threads)
 
     def _query(
         self,
@@ -512,7 +538,9 @@ class Album:
             and turned == (Orientation.UPRIGHT,)
             and self._is_as_synced(file)
         ):
-            stored, notes = _stored(file.content, {name: self.index(name) for name in encoders})
+            ((stored, notes),) = _stored(
+                [file.content], {name: self.index(name) for name in encoders}
+            )
             if not stored:
                 self._check_readable(file)
             return Query(stored, content=file.content, path=file.name.path), notes
@@ -661,6 +689,43 @@ class Album:
             threads=threads,
         )
 
+    def with_keepers(
+        self,
+        chosen: Sequence[tuple[DuplicateGroup, Member]],
+        *,
+        level: str = "near",
+        radius: Mapping[str, float] | None = None,
+        across: tuple[Folder, Folder] | None = None,
+    ) -> list[DuplicateGroup]:
+        """Groups in which you choose who stays: the others are compared with that one.
+
+        Parameters
+        ----------
+        chosen : sequence of (DuplicateGroup, Member)
+            Each group with the member of it that stays.
+        level, radius, across
+            As the groups were found with.
+
+        Returns
+        -------
+        list of DuplicateGroup
+            With these keepers. Only members that are linked to the keeper itself may go: what a
+            chain alone joins with it stays.
+
+        Raises
+        ------
+        InvalidInput
+            When a member is none of its group, or not in the album any more.
+        """
+        limits = self.thresholds(level) if radius is None else dict(radius)
+        return with_keepers(
+            self.catalog,
+            {name: self._opened(name) for name in limits},
+            limits,
+            chosen,
+            across=None if across is None else (self._inside(across[0]), self._inside(across[1])),
+        )
+
     def not_duplicates(self, *pictures: str | os.PathLike[str]) -> None:
         """Remember that no two of some pictures are duplicates, also after they were moved.
 
@@ -764,18 +829,30 @@ class Album:
         to : path, optional
             A folder outside of the album to move files to, in place of the trash.
         progress : callable, optional
-            Called with the files that were seen to and how many there are; False cancels.
+            Called with the files that were seen to and how many there are, before each of them
+            and at the end. False cancels before the next one: what was moved stays moved, and can
+            be undone.
 
         Returns
         -------
         Applied
             What was done, and what was refused, with the reason.
+
+        Raises
+        ------
+        Cancelled
         """
         with self.changing() as catalog:
             target = None if to is None else Path(to)
             return apply(self.path, catalog, plan, dry_run=dry_run, to=target, progress=progress)
 
-    def undo(self, act: int | None = None, *, dry_run: bool = False) -> Undone:
+    def undo(
+        self,
+        act: int | None = None,
+        *,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Undone:
         """Bring the files of an :meth:`apply` back to where they were.
 
         Parameters
@@ -784,17 +861,24 @@ class Album:
             Its number; the last that was not undone unless given.
         dry_run : bool
             Only check.
+        progress : callable, optional
+            As for :meth:`apply`: what is back when it cancels stays, and the rest can be undone
+            later.
 
         Returns
         -------
         Undone
             What was brought back, and what was not, with the reason. Nothing is overwritten.
+
+        Raises
+        ------
+        Cancelled
         """
         with self.changing() as catalog:
-            return undo(self.path, catalog, act, dry_run=dry_run)
+            return undo(self.path, catalog, act, dry_run=dry_run, progress=progress)
 
     def journal(self) -> list[Act]:
-        """What was done to files, the last first."""
+        """What was done to files, the first act first."""
         return journal(self.catalog)
 
     # ---- what is in it
@@ -929,17 +1013,29 @@ def is_album(home: Path) -> bool:
     return (home / "catalog.sqlite").is_file()
 
 
-def _stored(
-    content: int, indexes: Mapping[str, Index]
-) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:
-    """The vectors of a member, and what is to be said of encoders that have none."""
-    vectors, notes = {}, []
+_Stored = tuple[dict[str, npt.NDArray[Any]], list[str]]
+
+
+def _stored(contents: Sequence[int], indexes: Mapping[str, Index]) -> list[_Stored]:
+    """The vectors of members, and what is to be said of encoders that have none of one."""
+    stored: list[_Stored] = [({}, []) for _ in contents]
     for name, index in indexes.items():
-        try:
-            vectors[name] = index.vectors([content])
-        except InvalidInput:
-            notes.append(_SEES_TOO_LITTLE.format(name))
-    return vectors, notes
+        for (vectors, notes), own in zip(stored, _vectors_of(contents, index), strict=True):
+            if own is None:
+                notes.append(_SEES_TOO_LITTLE.format(name))
+            else:
+                vectors[name] = own
+    return stored
+
+
+def _vectors_of(contents: Sequence[int], index: Index) -> list[npt.NDArray[Any] | None]:
+    """The vector of each member, of shape (1, d); None where there is none."""
+    try:
+        return list(index.vectors(contents)[:, np.newaxis])
+    except InvalidInput:  # of one of them
+        if len(contents) == 1:
+            return [None]
+        return [own for content in contents for own in _vectors_of([content], index)]
 
 
 def _encoded(encoder: Encoder, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any] | None:

@@ -18,7 +18,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +34,7 @@ FORMAT = 1
 _FILE = "catalog.sqlite"
 _WAIT_S = 30.0  # for a commit of somebody else
 _CACHE_KB = 32_768  # of pages, at the most
-_MANY, _MOST_HELD = 1_000, 32_768  # contents of one call, and of all, that are remembered: 32 MB
+_MANY, _MOST_HELD = 1_000, 65_536  # contents of one call, and of all, that are remembered: 64 MB
 _NONE: frozenset[str] = frozenset()
 
 _SCHEMA = """
@@ -47,7 +47,6 @@ CREATE TABLE contents (
   reason TEXT,                  -- why it is no picture
   featureless TEXT NOT NULL     -- encoders that see too little in it: names, as JSON
 );
-CREATE INDEX contents_by_size ON contents (size);
 CREATE TABLE folders (
   id INTEGER PRIMARY KEY,
   path BLOB NOT NULL UNIQUE     -- in the album
@@ -85,6 +84,11 @@ CREATE TABLE deeds (           -- the journal of what was done to files
   begun_ns INTEGER NOT NULL
 );
 """
+_LOST = """
+CREATE TABLE IF NOT EXISTS lost (  -- contents whose decoder crashed or hung, once until now
+  content INTEGER PRIMARY KEY
+)
+"""  # apart, since there are catalogues without it
 
 
 class Name(NamedTuple):
@@ -207,6 +211,8 @@ class Catalog:
             )
         self._one_at_a_time = threading.RLock()
         self._memory = _Remembered(None, {}, {})
+        self._viewed: tuple[int, int] | None = None  # the state that a view sees
+        self._telling = _Told(self.path)
         with self._told():
             *ways, last = self._ways(create=create)
             for way in ways:
@@ -253,6 +259,7 @@ class Catalog:
                     for statement in _SCHEMA.split(";\n"):
                         run(statement)
                     run(f"PRAGMA user_version = {FORMAT}")
+                run(_LOST)
         version = run("PRAGMA user_version").fetchone()[0]
         if version > FORMAT:
             raise NewerFormat(
@@ -294,30 +301,26 @@ class Catalog:
                 return
             self._database.execute("BEGIN")
             try:
+                self._viewed = self.state()  # the first that is read: from here on nothing changes
                 yield
             finally:
+                self._viewed = None
                 self._database.execute("ROLLBACK")
 
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _told(self) -> _Told:
         """Turn what SQLite refuses into an error of ours."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
-                raise  # our own mistake
-            code = (error.sqlite_errorcode or 0) & 0xFF if hasattr(error, "sqlite_errorcode") else 0
-            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                raise CorruptStore(str(self.path), f"SQLite says: {error}") from error
-            raise NotWritten(
-                f"{self.path} could not be used: {error}. Make room or give access, or wait for "
-                "who holds it, and do it again."
-            ) from error
+        return self._telling
 
     def ask(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows of an answer."""
         with self._one_at_a_time, self._told():
             return self._database.execute(query, values).fetchall()
+
+    def numbers(self, query: str, values: Sequence[Any] = ()) -> npt.NDArray[np.int64]:
+        """The only column of an answer, of whole numbers: eight bytes of memory for each."""
+        with self._one_at_a_time, self._told():
+            rows = self._database.execute(query, values)
+            return np.fromiter((own for (own,) in rows), np.int64)
 
     def run(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run a statement for each row."""
@@ -436,7 +439,7 @@ class Catalog:
 
     def _remembered(self) -> _Remembered:
         """What was read and holds still: nothing was changed since, by whomever."""
-        state = self.state()
+        state = self._viewed or self.state()
         if self._memory.state != state:
             self._memory = _Remembered(state, {}, {})
         return self._memory
@@ -457,9 +460,11 @@ class Catalog:
     def troubles(self) -> list[tuple[bytes, str]]:
         """Files that are no pictures or could not be read, with the reason; by path."""
         rows = self.ask(
-            "SELECT path, name, coalesce(files.reason, contents.reason) FROM files "
-            "JOIN folders ON folder = folders.id LEFT JOIN contents ON content = contents.id "
-            "WHERE coalesce(files.reason, contents.reason) IS NOT NULL"
+            "SELECT path, name, files.reason FROM files JOIN folders ON folder = folders.id "
+            "WHERE files.reason IS NOT NULL UNION ALL "
+            "SELECT path, name, contents.reason FROM contents CROSS JOIN files "
+            "ON content = contents.id JOIN folders ON folder = folders.id "
+            "WHERE contents.reason IS NOT NULL AND files.reason IS NULL"
         )
         return sorted((self._checked(Name(*row[:2])).path, row[2]) for row in rows)
 
@@ -469,7 +474,21 @@ class Catalog:
         """Remember contents, in the place of what was known of them."""
         self.run(
             "INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            ((c.id, *astuple(c)[:-1], json.dumps(sorted(c.featureless))) for c in contents),
+            (
+                (
+                    c.id,
+                    c.digest,
+                    c.size,
+                    c.width,
+                    c.height,
+                    c.format,
+                    c.taken,
+                    c.sharpness,
+                    c.reason,
+                    json.dumps(sorted(c.featureless)),
+                )
+                for c in contents
+            ),
         )
 
     def content(self, id: int) -> Content | None:
@@ -479,18 +498,12 @@ class Catalog:
 
     def ids_with(self, encoder: str) -> npt.NDArray[np.int64]:
         """Ids of the contents whose vectors belong into the index of an encoder, ascending."""
-        plain = self.ask("SELECT id FROM contents WHERE reason IS NULL AND featureless = '[]'")
-        others = self.ask(
-            "SELECT id, featureless FROM contents WHERE reason IS NULL AND featureless != '[]'"
+        return self.numbers(
+            "SELECT id FROM contents WHERE reason IS NULL AND (featureless = '[]' OR NOT EXISTS "
+            "(SELECT 1 FROM json_each(iif(json_valid(featureless), featureless, '[]')) AS blind "
+            "WHERE blind.value = ?)) ORDER BY id",
+            (encoder,),
         )
-        ids = [own for (own,) in plain]
-        ids += [own for own, featureless in others if encoder not in json.loads(featureless)]
-        return np.sort(np.array(ids, np.int64))
-
-    def digests_of_size(self, size: int) -> frozenset[str]:
-        """Of all contents of so many bytes."""
-        rows = self.ask("SELECT digest FROM contents WHERE size = ?", (size,))
-        return frozenset(digest for (digest,) in rows)
 
     def drop_unused(self) -> int:
         """Forget contents and folders that no file has any more; how many contents it were."""
@@ -500,6 +513,7 @@ class Catalog:
                 "DELETE FROM contents WHERE NOT EXISTS "
                 "(SELECT 1 FROM files WHERE content = contents.id)"
             ).rowcount
+            run("DELETE FROM lost WHERE content NOT IN (SELECT id FROM contents)")
             run(
                 "DELETE FROM folders WHERE NOT EXISTS "
                 "(SELECT 1 FROM files WHERE folder = folders.id)"
@@ -541,6 +555,29 @@ class Catalog:
         if wrong:
             found.append(f"{wrong} contents have an id that is not of their digest")
         return found
+
+
+class _Told:
+    """Turns what SQLite refuses in a block into an error of ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Nothing: a search enters many of these."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, sqlite3.DatabaseError):
+            return
+        if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
+            return  # our own mistake
+        code = (error.sqlite_errorcode or 0) & 0xFF if hasattr(error, "sqlite_errorcode") else 0
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise CorruptStore(str(self._path), f"SQLite says: {error}") from error
+        raise NotWritten(
+            f"{self._path} could not be used: {error}. Make room or give access, or wait for "
+            "who holds it, and do it again."
+        ) from error
 
 
 def _close(database: sqlite3.Connection, owner: int) -> None:

@@ -25,11 +25,13 @@ __all__ = [
     "Act",
     "Deed",
     "begin",
+    "deeds_of",
     "is_open",
     "journal",
     "new_token",
     "next_act",
     "rewrite",
+    "time_of",
     "write_done",
     "write_undone",
 ]
@@ -101,7 +103,7 @@ class Deed:
             "went_to": None if self.went_to is None else path_dict(self.went_to),
             "state": self.state,
             "why": self.why,
-            "begun": _time_of(self.begun_ns),
+            "begun": time_of(self.begun_ns),
         }
 
 
@@ -122,12 +124,17 @@ class Act:
     @property
     def begun(self) -> str:
         """When, in ISO 8601."""
-        return _time_of(self.deeds[0].begun_ns)
+        return time_of(self.deeds[0].begun_ns)
+
+    @property
+    def away(self) -> tuple[Deed, ...]:
+        """What can be brought back, in the order in which that is done: the last first."""
+        return tuple(deed for deed in reversed(self.deeds) if deed.state == "done")
 
     @property
     def can_be_undone(self) -> bool:
         """Whether something of it is still away."""
-        return any(deed.state == "done" for deed in self.deeds)
+        return bool(self.away)
 
     def __str__(self) -> str:
         return "\n".join([f"act {self.number} of {self.begun}", *(f"  {d}" for d in self.deeds)])
@@ -149,11 +156,20 @@ def journal(catalog: Catalog) -> list[Act]:
     ----------
     catalog : Catalog
     """
-    names = ", ".join(field.name for field in fields(Deed))
-    rows = catalog.ask(f"SELECT {names} FROM deeds ORDER BY act, id")  # noqa: S608  # our names
-    deeds = [_checked(Deed(*row), catalog) for row in rows]
+    deeds = _read(catalog, "ORDER BY act, id")
     acts = itertools.groupby(deeds, key=lambda deed: deed.act)
     return [Act(number, tuple(own)) for number, own in acts]
+
+
+def deeds_of(catalog: Catalog, act: int, first: int, count: int) -> list[Deed]:
+    """Some of what was done in an act, in the order in which it was."""
+    return _read(catalog, "WHERE act = ? ORDER BY id LIMIT ? OFFSET ?", act, count, first)
+
+
+def _read(catalog: Catalog, which: str, *values: int) -> list[Deed]:
+    names = ", ".join(field.name for field in fields(Deed))
+    rows = catalog.ask(f"SELECT {names} FROM deeds {which}", values)  # noqa: S608  # our names
+    return [_checked(Deed(*row), catalog) for row in rows]
 
 
 def is_open(deed: Deed) -> bool:
@@ -248,5 +264,6 @@ def _is_full(path: object) -> bool:
     return isinstance(path, bytes) and path.startswith(b"/") and b"\0" not in path
 
 
-def _time_of(time_ns: int) -> str:
+def time_of(time_ns: int) -> str:
+    """A time in ISO 8601, to the second."""
     return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat(timespec="seconds")

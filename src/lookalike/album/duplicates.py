@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike import arrays
-from lookalike.album.catalog import Catalog
+from lookalike.album.catalog import Catalog, shown
 from lookalike.album.decisions import Reviews
 from lookalike.album.group import DuplicateGroup, Link, Member, suggestions
 from lookalike.album.grouping import Grouping
@@ -18,7 +18,15 @@ from lookalike.album.scope import Scope, checked_folders
 from lookalike.errors import Cancelled, InvalidInput
 from lookalike.index import Index
 
-__all__ = ["DuplicateGroup", "Keep", "Link", "Member", "find_duplicates", "suggestions"]
+__all__ = [
+    "DuplicateGroup",
+    "Keep",
+    "Link",
+    "Member",
+    "find_duplicates",
+    "suggestions",
+    "with_keepers",
+]
 
 Ids = npt.NDArray[np.int64]
 
@@ -113,6 +121,52 @@ def find_duplicates(
         found += grouping.groups(batch, holders)
         tell(1.0)
     return sorted(found, key=lambda group: (-group.freed_bytes, group.members[0].path))
+
+
+def with_keepers(
+    catalog: Catalog,
+    indexes: Mapping[str, Index],
+    thresholds: Mapping[str, float],
+    chosen: Sequence[tuple[DuplicateGroup, Member]],
+    *,
+    across: tuple[bytes, bytes] | None = None,
+) -> list[DuplicateGroup]:
+    """Groups in which other members stay than those that were suggested.
+
+    Each of the others is compared with the one that stays: those within a threshold of it may go,
+    and what only a chain joins with it stays, as in a group that was found with this keeper.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    indexes : mapping of str to Index
+    thresholds : mapping of str to float
+        As for :func:`find_duplicates`, with which the groups were found.
+    chosen : sequence of (DuplicateGroup, Member)
+        Each group with the member of it that stays.
+    across : tuple of two bytes, optional
+        As the groups were found with.
+
+    Raises
+    ------
+    InvalidInput
+        When a member is none of its group, or not in the album any more.
+    """
+    thresholds = _checked_thresholds(thresholds, indexes)
+    with catalog.view():
+        scope = Scope.checked((), across, catalog.folders())
+        candidates = Candidates(catalog, scope)
+        linker = Linker(catalog, candidates, indexes, thresholds)
+        grouping = Grouping(
+            candidates, linker, scope, Reviews(catalog), Keep.ORIGINAL, (), split=False
+        )
+    for _, keeper in chosen:
+        if keeper.content.id not in candidates:
+            raise InvalidInput(
+                "the file that stays must be a picture of the album; got "
+                f"{shown(keeper.path)}, which is none any more. Look for duplicates again."
+            )
+    return [grouping.with_keeper(group, group.member(keeper.path)) for group, keeper in chosen]
 
 
 def _checked_thresholds(

@@ -32,7 +32,7 @@ class AlbumFacts:
         Files; those that are pictures; how many of these differ in their bytes; files that could
         not be read; bytes of all files.
     encoders : mapping of str to dict
-        For each: vectors, engine, promise, thresholds and bytes of its index.
+        For each: its version, and vectors, engine, promise, thresholds and bytes of its index.
     rules : mapping
         Which files belong to it.
     decisions : int
@@ -77,10 +77,12 @@ def facts_of(album: Album) -> AlbumFacts:
     """What is in an album, by its catalogue and the manifests of its indexes."""
     near, similar = (album.thresholds(level) for level in ("near", "similar"))
     encoders = {}
+    made_by = album.catalog.fact("encoders", {})
     for name in album.encoders:
         album.check_has(name)
         own = upkeep.describe(album.folder_of(name))
         encoders[name] = {
+            "version": _version(made_by, name),
             "vectors": own.vectors,
             "engine": own.engine,
             "promise": own.promise,
@@ -96,6 +98,14 @@ def facts_of(album: Album) -> AlbumFacts:
         rules=album.catalog.fact("rules", {}),
         decisions=count(album.catalog),
     )
+
+
+def _version(made_by: Any, name: str) -> str | None:
+    """The version of an encoder that made an index; a catalogue may come from a stranger."""
+    try:
+        return str(made_by[name]["version"])
+    except (KeyError, TypeError, IndexError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lookalike.album.catalog import Content
+from lookalike.album.catalog import Content, shown
 from lookalike.album.matches import BYTES, path_dict
+from lookalike.errors import InvalidInput
 
 __all__ = ["BYTES", "DuplicateGroup", "Link", "Member", "suggestions"]
 
@@ -104,6 +105,21 @@ class DuplicateGroup:
 
     def __len__(self) -> int:
         return len(self.members)
+
+    def member(self, path: bytes) -> Member:
+        """The member at a path.
+
+        Raises
+        ------
+        InvalidInput
+            When there is none.
+        """
+        for own in self.members:
+            if own.path == path:
+                return own
+        raise InvalidInput(
+            f"a file must be one of its group; got {shown(path)}. Look at the group again."
+        )
 
     @property
     def is_chained(self) -> bool:

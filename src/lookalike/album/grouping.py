@@ -23,6 +23,7 @@ Ids = npt.NDArray[np.int64]
 Holders = Mapping[int, tuple[Content, list[File]]]
 
 _SEED = 0  # of the samples of large groups
+_CHOSEN = "you have chosen it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,17 @@ class Grouping:
                 if group is not None:
                     yield group
 
+    def with_keeper(self, group: DuplicateGroup, keeper: Member) -> DuplicateGroup:
+        """A group in which another of its members stays: its links to the others are measured."""
+        ids = np.unique([member.content.id for member in group.members])
+        places = self.candidates.places(ids)
+        (one,) = self.candidates.places(np.array([keeper.content.id]))
+        links = self._links(int(one), places, self.linker.from_one(int(one), places))
+        members = [dataclasses.replace(member, link=None) for member in group.members]
+        stays = dataclasses.replace(keeper, link=None)
+        linked = tuple(self._linked(members, stays, links))
+        return dataclasses.replace(group, members=linked, keeper=stays, why=_CHOSEN)
+
     def _are_there(self, places: Ids, holders: Holders) -> npt.NDArray[np.bool_]:
         """Which contents files still have: some may have gone just now."""
         return np.array([own in holders for own in self.candidates.ids[places].tolist()])
@@ -90,9 +102,9 @@ class Grouping:
         if not self.scope.have_pair(kinds) or self.reviews.hide(digests):
             return None
         keeper, why = choose_keeper(members, self.keep, self.prefer)
-        linked = self._linked(members, keeper, places, chosen, near)
+        links = self._links_from(keeper.content.id, places, chosen, near)
         return DuplicateGroup(
-            tuple(linked),
+            tuple(self._linked(members, keeper, links)),
             keeper,
             why,
             _medoid(members, self.candidates.ids[places[chosen]], near),
@@ -121,10 +133,9 @@ class Grouping:
         return sorted(members, key=lambda member: member.path)
 
     def _linked(
-        self, members: Sequence[Member], keeper: Member, places: Ids, chosen: Ids, near: Nearness
+        self, members: Sequence[Member], keeper: Member, links: Mapping[int, Link]
     ) -> Iterator[Member]:
         """The members, each with its link to the keeper."""
-        links = self._links_from(keeper.content.id, places, chosen, near)
         kind = self.scope.kind(keeper.path)
         for member in members:
             link = links.get(member.content.id)
@@ -143,10 +154,14 @@ class Grouping:
             near = Nearness(near.values[row], near.distances[row], near.encoders[row])
         else:
             near = self.linker.from_one(int(one), places)
-        linked = (near.values <= 1.0) & ~self.candidates.are_apart(one, places)
+        return self._links(int(one), places, near)
+
+    def _links(self, one: int, places: Ids, near: Nearness) -> dict[int, Link]:
+        """Those of one place to others, from which each is as near as that."""
+        linked = (near.values <= 1.0) & ~self.candidates.are_apart(np.array(one), places)
         linked[places == one] = True
         links = (
-            self.linker.link(int(one), int(places[at]), near, at)
+            self.linker.link(one, int(places[at]), near, at)
             for at in np.flatnonzero(linked).tolist()
         )
         return {link.other: link for link in links}

@@ -41,8 +41,7 @@ class Candidates:
     """
 
     def __init__(self, catalog: Catalog, scope: Scope) -> None:
-        self.ids = _column(
-            catalog,
+        self.ids = catalog.numbers(
             "SELECT id FROM contents WHERE reason IS NULL "
             "AND EXISTS (SELECT 1 FROM files WHERE content = contents.id) ORDER BY id",
         )
@@ -51,8 +50,7 @@ class Candidates:
             self._kinds = self._kinds_of_files(catalog, scope)
             self._are_pairs = scope.pairs_of_sets()
         self.several = self.places(
-            _column(
-                catalog,
+            catalog.numbers(
                 "SELECT content FROM files WHERE content IS NOT NULL GROUP BY content "
                 "HAVING count(*) > 1 ORDER BY content",
             )
@@ -61,6 +59,9 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __contains__(self, id: int) -> bool:
+        return len(self.places(np.array([id]))) > 0
 
     def _kinds_of_files(self, catalog: Catalog, scope: Scope) -> npt.NDArray[np.uint8]:
         """Which kinds of files each content has in the scope."""
@@ -71,11 +72,10 @@ class Candidates:
                 folders.setdefault(kind, []).append(number)
         kinds = np.zeros(len(self.ids), np.uint8)
         for kind, numbers in folders.items():
-            there = _column(
-                catalog,
+            there = catalog.numbers(
                 "SELECT DISTINCT content FROM files WHERE content IS NOT NULL "
                 "AND folder IN (SELECT value FROM json_each(?))",
-                json.dumps(numbers),
+                (json.dumps(numbers),),
             )
             kinds[self.places(there)] |= 1 << KINDS.index(kind)
         return kinds
@@ -267,8 +267,3 @@ class Linker:
             float(near.distances[at]),
             float(near.values[at]),
         )
-
-
-def _column(catalog: Catalog, query: str, *values: Any) -> Ids:
-    """The only column of an answer, of whole numbers."""
-    return np.array([own for (own,) in catalog.ask(query, values)], np.int64)

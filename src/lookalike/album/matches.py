@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -183,8 +183,7 @@ class Query:
     without: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Hit:
+class _Hit(NamedTuple):
     """The nearest that was found of one content."""
 
     nearness: float
@@ -206,7 +205,7 @@ class _Hit:
 
 
 def find(
-    query: Query,
+    queries: Sequence[Query],
     catalog: Catalog,
     indexes: Mapping[str, Index],
     encoders: Mapping[str, Encoder],
@@ -214,12 +213,13 @@ def find(
     k: int,
     recall: float | None = None,
     threads: int = 1,
-) -> list[Match]:
-    """The k files that look most like a query.
+) -> list[list[Match]]:
+    """The k files that look most like each query.
 
     Parameters
     ----------
-    query : Query
+    queries : sequence of Query
+        What is found for one does not depend on the others: several cost less together.
     catalog : Catalog
     indexes : mapping of str to Index
     encoders : mapping of str to Encoder
@@ -233,53 +233,92 @@ def find(
 
     Returns
     -------
-    list of Match
-        Files with the same bytes first, then by nearness; of equals by the id of the content, then
-        by path.
+    list of list of Match
+        For each query files with the same bytes first, then by nearness; of equals by the id of the
+        content, then by path.
 
     Notes
     -----
     Of the nearest by the smallest of several nearnesses, each is among the k nearest of the encoder
     that says so: asking each for k loses nothing.
     """
-    most = max((len(indexes[name]) for name in query.vectors), default=0)
+    most = max((len(indexes[name]) for query in queries for name in query.vectors), default=0)
     wanted = k + 1  # for the query itself
+    found: list[list[Match]] = [[] for _ in queries]
+    short = list(range(len(queries)))
     while True:
-        hits = _hits(query, indexes, thresholds, min(wanted, max(most, 1)), recall, threads)
-        found = list(_files(hits, query, catalog, encoders))
+        asked = [queries[own] for own in short]
+        hits = _hits(asked, indexes, thresholds, min(wanted, max(most, 1)), recall, threads)
+        holders = _holders(hits, asked, catalog)
+        for own, query, near in zip(short, asked, hits, strict=True):
+            found[own] = list(_files(near, query, holders, encoders))
         # Ids that the catalogue does not know are of a sync that goes on, or was cut off.
-        if len(found) >= k or wanted >= most:
-            return found[:k]
+        short = [own for own in short if len(found[own]) < k]
+        if not short or wanted >= most:
+            return [files[:k] for files in found]
         wanted *= 2
 
 
 def _hits(
-    query: Query,
+    queries: Sequence[Query],
     indexes: Mapping[str, Index],
     thresholds: Mapping[str, float],
     k: int,
     recall: float | None,
     threads: int,
-) -> list[_Hit]:
-    """The nearest contents of all encoders together."""
-    best: dict[int, _Hit] = {}
-    if query.content is not None:
-        best[query.content] = _Hit(-1.0, query.content, 0.0, BYTES, Orientation.UPRIGHT)
-    for name, vectors in query.vectors.items():
-        index, threshold = indexes[name], thresholds[name]
-        if not len(index):
+) -> list[list[_Hit]]:
+    """The nearest contents of all encoders together, for each query."""
+    best: list[dict[int, _Hit]] = [
+        {}
+        if query.content is None
+        else {query.content: _Hit(-1.0, query.content, 0.0, BYTES, Orientation.UPRIGHT)}
+        for query in queries
+    ]
+    for name, index in indexes.items():
+        asked = [own for own, query in enumerate(queries) if name in query.vectors]
+        if not asked or not len(index):
             continue
-        own = None if index.recall is None else recall
-        near = index.search(vectors, k=min(k, len(index)), recall=own, threads=threads)
-        for row, orientation in enumerate(query.turned):
-            for content, distance in zip(
-                near.ids[row].tolist(), near.distances[row].tolist(), strict=True
-            ):
-                nearness, known = _nearness(distance, threshold), best.get(content)
-                if content >= 0 and (known is None or known.is_farther_than(nearness, distance)):
-                    best[content] = _Hit(nearness, content, distance, name, orientation)
-    hits = sorted(best.values(), key=lambda hit: (hit.order, hit.content))
-    return hits[:k]
+        vectors = np.concatenate([queries[own].vectors[name] for own in asked])
+        promised = None if index.recall is None else recall
+        near = index.search(vectors, k=min(k, len(index)), recall=promised, threads=threads)
+        rows = zip(near.ids.tolist(), near.distances.tolist(), strict=True)
+        for own in asked:
+            for orientation in queries[own].turned:
+                _take(best[own], name, orientation, next(rows), thresholds[name])
+    return [sorted(own.values(), key=_in_order)[:k] for own in best]
+
+
+def _take(
+    best: dict[int, _Hit],
+    name: str,
+    orientation: Orientation,
+    row: tuple[list[int], list[float]],
+    threshold: float,
+) -> None:
+    """Take what an encoder has found, where it is nearer than what is known."""
+    for content, distance in zip(*row, strict=True):
+        if content < 0:
+            continue
+        nearness, known = _nearness(distance, threshold), best.get(content)
+        if known is None or known.is_farther_than(nearness, distance):
+            best[content] = _Hit(nearness, content, distance, name, orientation)
+
+
+def _in_order(hit: _Hit) -> tuple[tuple[float, float], int]:
+    return hit.order, hit.content
+
+
+def _holders(
+    hits: Sequence[Sequence[_Hit]], queries: Sequence[Query], catalog: Catalog
+) -> Mapping[int, tuple[Content, list[File]]]:
+    """The contents that were found, and the files that have them."""
+    wanted = {
+        hit.content: None
+        for near, query in zip(hits, queries, strict=True)
+        for hit in near
+        if hit.content != query.without
+    }
+    return catalog.holders(list(wanted))
 
 
 def _nearness(distance: float, threshold: float) -> float:
@@ -290,12 +329,14 @@ def _nearness(distance: float, threshold: float) -> float:
 
 
 def _files(
-    hits: Sequence[_Hit], query: Query, catalog: Catalog, encoders: Mapping[str, Encoder]
+    hits: Sequence[_Hit],
+    query: Query,
+    holders: Mapping[int, tuple[Content, list[File]]],
+    encoders: Mapping[str, Encoder],
 ) -> Iterator[Match]:
-    holders = catalog.holders([hit.content for hit in hits if hit.content != query.without])
     for hit in hits:
         content, files = holders.get(hit.content, (None, ()))
-        if content is not None:
+        if content is not None and hit.content != query.without:
             text = _why(hit, encoders)
             nearness = max(hit.nearness, 0.0)
             for path in _paths(files):
@@ -306,6 +347,8 @@ def _files(
 
 
 def _paths(files: Sequence[File]) -> list[bytes]:
+    if len(files) == 1:  # as a rule
+        return [files[0].name.path]
     return sorted(file.name.path for file in files)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,7 +49,8 @@ class Synced:
     ignored, links : int
         Files that do not belong to the album; symbolic links that were not followed.
     unreadable : list of (path, reason)
-        Files that are no pictures that can be read; read again when they change.
+        Files that are no pictures that can be read; read again when they change. Those whose
+        decoder crashed or hung are tried once more before, by the next sync.
     refused : list of (path, reason)
         Files and folders that the system refuses; tried again by every sync. What was known of
         them stays.
@@ -166,6 +167,7 @@ class _Sync:
         self._indexes = indexes
         self._rules = rules
         self._progress = progress
+        self._known = _Known(catalog)
         self.report = Synced()
 
     def run(
@@ -178,8 +180,7 @@ class _Sync:
         looked: Callable[[], object] | None,
     ) -> Synced:
         start = time.monotonic()
-        self._again = again | self._lacking()
-        self._make_lists()
+        self._make_lists(again)
         self._look(checksum=checksum)
         if not emptied:
             self._check_there_is_something()
@@ -200,14 +201,22 @@ class _Sync:
 
     # ---- look
 
-    def _make_lists(self) -> None:
-        """Lists on the disk, not in memory: of files to be read, and of files that are gone."""
-        ask = self._catalog.ask
-        for name in ("to_read", "gone"):
+    def _make_lists(self, again: Iterable[int]) -> None:
+        """Lists on the disk, not in memory: of what is to be read, and of what is gone."""
+        ask, run = self._catalog.ask, self._catalog.run
+        for name, columns in _LISTS.items():
             ask(f"DROP TABLE IF EXISTS temp.{name}")
-        ask("CREATE TEMP TABLE to_read (folder BLOB, name BLOB, is_link INTEGER, content INTEGER)")
-        ask("CREATE TEMP TABLE gone (folder BLOB, name BLOB, content INTEGER, is_moved INTEGER)")
-        ask("CREATE INDEX temp.gone_by_content ON gone (content)")
+            ask(f"CREATE TEMP TABLE {name} {columns}")
+        ask("CREATE INDEX temp.gone_by_content ON gone (content, is_moved)")
+        run("INSERT OR IGNORE INTO temp.again VALUES (?, 1)", ((own,) for own in again))
+        ask("INSERT OR IGNORE INTO temp.again SELECT content, 1 FROM lost")
+        for encoder, index in self._indexes.items():
+            run("INSERT OR IGNORE INTO temp.again VALUES (?, 0)", self._lacking(encoder, index))
+
+    def _lacking(self, encoder: str, index: Index) -> Iterator[tuple[int]]:
+        """Contents whose vectors are not where they belong: a new encoder, or a repaired index."""
+        for own in np.setdiff1d(self._catalog.ids_with(encoder), index.ids):
+            yield (int(own),)
 
     def _look(self, *, checksum: bool) -> None:
         seen: set[bytes] = set()
@@ -215,61 +224,59 @@ class _Sync:
         for visit in walk(os.fsencode(self._root), self._rules):
             seen.add(visit.folder)
             closed += [path for path, _ in visit.refused]
-            self._compare(visit, checksum=checksum)
+            self._note_found(visit)
+            if visit.is_last:
+                self._compare(visit.folder, checksum=checksum)
+                if visit.folder not in closed:
+                    self._note_missing(visit.folder)
+                self._catalog.ask("DELETE FROM temp.found")
             self._tell(self.report.files, None)
         for folder in self._catalog.folders():
-            if folder not in seen:
-                known = self._catalog.files_in(folder)
-                self._note_gone(
-                    file for file in known.values() if not _is_in_any(file.name.path, closed)
-                )
+            if folder not in seen and not any(is_below(folder, own) for own in closed):
+                self._note_missing(folder)
 
-    def _compare(self, visit: Visit, *, checksum: bool) -> None:
-        """Compare the files of one folder with those that are known."""
-        report, known = self.report, self._catalog.files_in(visit.folder)
+    def _note_found(self, visit: Visit) -> None:
+        """Take up what a visit to a folder says."""
+        report = self.report
         report.files += len(visit.files)
         report.ignored += visit.ignored
         report.links += visit.links
         report.refused += [(shown(path) or ".", reason) for path, reason in visit.refused]
-        rows = []
-        for name, found in visit.files.items():
-            file = known.get(name)
-            if file is None or checksum or self._is_in_doubt(file, found.stamp):
-                content = None if file is None else file.content
-                rows.append((visit.folder, name, found.is_link, content))
-            else:
-                report.unchanged += 1
-        self._catalog.run("INSERT INTO temp.to_read VALUES (?, ?, ?, ?)", rows)
-        closed = [path for path, _ in visit.refused]
-        self._note_gone(
-            file
-            for name, file in known.items()
-            if name not in visit.files and not _is_in_any(file.name.path, closed)
-        )
+        rows: list[tuple[Any, ...]] = [
+            (name, *own.stamp, own.is_link) for name, own in visit.files.items()
+        ]
+        rows += [(Name.of(path).name, 0, 0, 0, 0, None) for path, _ in visit.refused]
+        with self._catalog.change():  # one, and not one for each row
+            self._catalog.run("INSERT OR REPLACE INTO temp.found VALUES (?, ?, ?, ?, ?, ?)", rows)
 
-    def _is_in_doubt(self, file: File, stamp: Stamp) -> bool:
-        """Whether a file may have changed, or has to be read for another reason.
+    def _compare(self, folder: bytes, *, checksum: bool) -> None:
+        """Compare the files of one folder with those that are known.
 
-        A change of the same size right after it was read may leave its time as it was, where
-        times are coarse; git calls such files racy.
+        A file may have changed where any of its numbers did. A change of the same size right after
+        it was read may leave its time as it was, where times are coarse; git calls such files racy.
         """
-        return (
-            file.stamp != stamp
-            or file.content is None
-            or file.content in self._again
-            or stamp.mtime_ns > file.looked_ns - _COARSEST_NS
-        )
+        ask = self._catalog.ask
+        (there,) = ask("SELECT count(*) FROM temp.found WHERE is_link IS NOT NULL")[0]
+        (before,) = ask(_LISTED)[0]
+        ask(_TO_READ, (folder, checksum, _COARSEST_NS))
+        (after,) = ask(_LISTED)[0]
+        self.report.unchanged += there - (after - before)
 
-    def _note_gone(self, files: Iterable[File]) -> None:
-        self._catalog.run(
-            "INSERT INTO temp.gone VALUES (?, ?, ?, 0)",
-            ((file.name.folder, file.name.name, file.content) for file in files),
+    def _note_missing(self, folder: bytes) -> None:
+        """Note the known files of a folder that were not found there."""
+        self._catalog.ask(
+            "INSERT INTO temp.gone SELECT ?1, name, content, 0 FROM files "
+            "WHERE folder = (SELECT id FROM folders WHERE path = ?1) "
+            "AND name NOT IN (SELECT name FROM temp.found)",
+            (folder,),
         )
 
     def _check_there_is_something(self) -> None:
         """A drive that is not mounted is an empty folder, and no reason to forget an album."""
+        if self.report.files or self.report.refused:
+            return
         known = self._catalog.count()["files"]
-        if not known or self.report.files or self.report.refused:
+        if not known:
             return
         if self._has_others():
             raise UnreadableFile(
@@ -317,19 +324,16 @@ class _Sync:
     def _job(self, name: Name, *, is_link: bool) -> Job:
         path, asked = self._root / shown(name.path), _Asked(name, time.time_ns())
         try:
-            size = path.stat().st_size
             real = path.resolve() if is_link else path
         except OSError:
-            return Job(path, about=asked)  # the pool will say what is the matter
-        known = self._catalog.digests_of_size(size)
-        if self._again:
-            known = frozenset(own for own in known if content_id(own) not in self._again)
-        return Job(real, known=known, about=asked)
+            real = path  # the pool will say what is the matter
+        return Job(real, known=self._known, about=asked)
 
     def _commit(self, batch: list[Outcome]) -> None:
         """Add to the indexes, then to the catalogue: see there, why in this order."""
         contents: dict[int, Content] = {}
         vectors: dict[int, Outcome] = {}
+        lost: set[int] = set()
         files: list[File] = []
         for outcome in batch:
             file = self._file_of(outcome, contents)
@@ -337,13 +341,28 @@ class _Sync:
                 files.append(file)
                 if outcome.status == "encoded" and file.content is not None:
                     vectors[file.content] = outcome
+                elif outcome.status == "lost" and file.content is not None:
+                    lost.add(file.content)
         self._add(vectors)
         with self._catalog.change():
             self._count(files)
             self._catalog.put_contents(contents.values())
             self._catalog.put_files(files)
+            self._note_lost(contents.keys(), lost)
         self.report.encoded += len(vectors)
-        self._again -= contents.keys()
+        self._catalog.run("DELETE FROM temp.again WHERE content = ?", zip(contents))
+
+    def _note_lost(self, contents: Iterable[int], lost: Set[int]) -> None:
+        """Remember what the next sync is to try again: what was lost for the first time."""
+        first = [
+            (own,)
+            for own in lost
+            if not self._catalog.ask(
+                "SELECT 1 FROM temp.again WHERE content = ? AND was_unreadable", (own,)
+            )
+        ]
+        self._catalog.run("DELETE FROM lost WHERE content = ?", ((own,) for own in contents))
+        self._catalog.run("INSERT INTO lost VALUES (?)", first)
 
     def _file_of(self, outcome: Outcome, contents: dict[int, Content]) -> File | None:
         """What is to be remembered of a file, whose content is put to the others if it is new."""
@@ -352,7 +371,9 @@ class _Sync:
         if outcome.status == "gone":
             self.report.files -= 1
             if known is not None:
-                self._note_gone([known])
+                self._catalog.run(
+                    "INSERT INTO temp.gone VALUES (?, ?, ?, 0)", [(*name, known.content)]
+                )
             return None
         if outcome.status == "refused":
             self.report.refused.append((shown(name.path), str(outcome.reason)))
@@ -396,7 +417,7 @@ class _Sync:
     def _was_moved(self, content: int) -> bool:
         """Whether a file with this content is gone; each is found once."""
         rows = self._catalog.ask(
-            "SELECT rowid FROM temp.gone WHERE content = ? AND NOT is_moved LIMIT 1", (content,)
+            "SELECT rowid FROM temp.gone WHERE content = ? AND is_moved = 0 LIMIT 1", (content,)
         )
         self._catalog.run("UPDATE temp.gone SET is_moved = 1 WHERE rowid = ?", rows)
         return bool(rows)
@@ -407,8 +428,9 @@ class _Sync:
         """Drop what is gone: from the catalogue, then from the indexes."""
         ask = self._catalog.ask
         with self._catalog.change():
-            self._catalog.drop_files(
-                Name(*row) for row in ask("SELECT folder, name FROM temp.gone")
+            ask(
+                "DELETE FROM files WHERE (folder, name) IN "
+                "(SELECT id, name FROM temp.gone JOIN folders ON path = gone.folder)"
             )
             self._catalog.drop_unused()
         (self.report.deleted,) = ask("SELECT count(*) FROM temp.gone WHERE NOT is_moved")[0]
@@ -416,14 +438,6 @@ class _Sync:
             over = np.setdiff1d(index.ids, self._catalog.ids_with(encoder))
             if len(over):
                 index.remove(over)
-
-    def _lacking(self) -> frozenset[int]:
-        """Contents whose vectors are not where they belong: a new encoder, or a repaired index."""
-        lacking: set[int] = set()
-        for encoder, index in self._indexes.items():
-            own = np.setdiff1d(self._catalog.ids_with(encoder), index.ids)
-            lacking.update(own.tolist())
-        return frozenset(lacking)
 
     def _settle(self) -> None:
         """Plan the indexes now, so that no search has to; and report what is the matter."""
@@ -439,6 +453,44 @@ class _Sync:
 
 
 _COLLIDES = "its digest {} collides with {}, of another file: one of them was made for it"
+
+
+_LISTS = {
+    "found": "(name BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, "
+    "inode INTEGER, is_link INTEGER) WITHOUT ROWID",  # in one folder; NULL: it was refused
+    "to_read": "(folder BLOB, name BLOB, is_link INTEGER)",
+    "gone": "(folder BLOB, name BLOB, content INTEGER, is_moved INTEGER)",
+    "again": "(content INTEGER PRIMARY KEY, was_unreadable INTEGER)",  # to be encoded once more
+}
+_LISTED = "SELECT coalesce(max(rowid), 0) FROM temp.to_read"  # none is counted one by one
+_TO_READ = """
+INSERT INTO temp.to_read SELECT ?1, found.name, found.is_link
+FROM temp.found AS found LEFT JOIN files
+  ON files.folder = (SELECT id FROM folders WHERE path = ?1) AND files.name = found.name
+WHERE found.is_link IS NOT NULL AND (
+  ?2 OR files.content IS NULL
+  OR (found.size, found.mtime_ns, found.ctime_ns, found.inode)
+    != (files.size, files.mtime_ns, files.ctime_ns, files.inode)
+  OR found.mtime_ns > files.looked_ns - ?3
+  OR files.content IN (SELECT content FROM temp.again)
+)
+"""
+
+
+class _Known:
+    """The contents that need not be encoded, asked for one at a time: there may be many."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def __contains__(self, digest: object) -> bool:
+        own = content_id(str(digest))
+        rows = self._catalog.ask(
+            "SELECT digest FROM contents WHERE id = ? "
+            "AND id NOT IN (SELECT content FROM temp.again)",
+            (own,),
+        )
+        return rows == [(digest,)]
 
 
 def _stamp_of(outcome: Outcome) -> Stamp:
@@ -458,7 +510,3 @@ def _content_of(outcome: Outcome) -> Content:
         outcome.reason,
         frozenset(name for name, code in outcome.codes.items() if not code.usable),
     )
-
-
-def _is_in_any(path: bytes, folders: list[bytes]) -> bool:
-    return any(is_below(path, folder) for folder in folders)

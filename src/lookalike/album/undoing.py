@@ -30,6 +30,7 @@ from lookalike.errors import Cancelled, InvalidInput, LookalikeError
 __all__ = ["NotRestored", "Undone", "undo"]
 
 _TAKEN = "another file has its name now"
+_STAYS = "Those are back: undo it again to go on."
 
 Progress = Callable[[int, int | None], bool | None]
 
@@ -113,8 +114,8 @@ def undo(
     dry_run : bool
         Check everything, and touch nothing.
     progress : callable, optional
-        Called with how many files are done and how many there are. False cancels; those that are
-        back stay.
+        Called with how many files are done and how many there are, before each of them and at the
+        end. False cancels before the next one; those that are back stay.
 
     Returns
     -------
@@ -161,8 +162,8 @@ class _Undo:
         self._report = report
 
     def run(self, act: Act, progress: Progress | None) -> None:
-        deeds = [deed for deed in act.deeds if deed.state == "done"]
-        for done, deed in enumerate(reversed(deeds)):
+        deeds = act.away
+        for done, deed in enumerate(deeds):
             self._tell(progress, done, len(deeds))
             try:
                 self._report.restored.append(self._one(deed))
@@ -170,13 +171,15 @@ class _Undo:
                 raise
             except (Refused, OSError) as error:
                 self._report.refused.append(NotRestored(deed, said(error)))
-        self._tell(progress, len(deeds), len(deeds))
+        if progress is not None:
+            progress(len(deeds), len(deeds))  # too late to cancel: all is done
 
     def _tell(self, progress: Progress | None, done: int, total: int) -> None:
         if progress is not None and progress(done, total) is False:
+            stays = "Nothing was touched: check it again." if self._report.dry_run else _STAYS
             raise Cancelled(
                 f"an act must be undone to its end; it was cancelled after {done:,} of {total:,} "
-                "files. Those are back: undo it again to go on."
+                f"files. {stays}"
             )
 
     def _one(self, deed: Deed) -> Deed:

@@ -17,6 +17,7 @@ from lookalike.pictures.jobs import Stamp
 __all__ = ["ENDINGS", "HOME", "Found", "Rules", "Visit", "is_below", "walk"]
 
 HOME = b".lookalike"  # the folder of an album's own files
+_MOST = 10_000  # files of a visit: memory must not depend on how many a folder has
 _OWN = b".lookalike-"  # what an act on a file has beside it until it has ended
 ENDINGS = tuple(
     b"." + ending
@@ -122,12 +123,14 @@ class Found(NamedTuple):
 
 @dataclass(slots=True)
 class Visit:
-    """What one folder has.
+    """What one folder has, or a part of what a large one has.
 
     Attributes
     ----------
     folder : bytes
         In the album.
+    is_last : bool
+        Whether no other part of this folder follows.
     files : mapping of bytes to Found
         Those that belong to the album, by name.
     ignored : int
@@ -143,10 +146,13 @@ class Visit:
     ignored: int = 0
     links: int = 0
     refused: list[tuple[bytes, str]] = field(default_factory=list)
+    is_last: bool = True
 
 
 def walk(root: bytes, rules: Rules) -> Iterator[Visit]:
     """Visit the folders of an album, each before those in it, in the order of their names.
+
+    One of more than 10,000 files is visited several times, one after the other.
 
     Parameters
     ----------
@@ -157,48 +163,56 @@ def walk(root: bytes, rules: Rules) -> Iterator[Visit]:
     walked: set[tuple[int, int]] = set()  # folders, where links could lead to them again
     ahead = [b""]
     while ahead:
-        folder = ahead.pop()
-        visit = Visit(folder)
+        visit, below = Visit(ahead.pop()), list[bytes]()
         try:
-            below = _look(root, visit, rules, walked)
+            for entry in _entries(root, visit.folder, rules, walked):
+                if len(visit.files) == _MOST:
+                    visit.is_last = False
+                    yield visit
+                    visit = Visit(visit.folder)
+                _look(entry, visit, rules, below)
         except FileNotFoundError:
-            if folder:
-                continue  # removed meanwhile
-            raise
+            if not visit.folder:
+                raise
+            below = []  # removed meanwhile
         except OSError as error:
-            visit.refused.append((folder, error.strerror or str(error)))
+            visit.refused.append((visit.folder, error.strerror or str(error)))
             below = []
         yield visit
         ahead += sorted(below, reverse=True)
 
 
-def _look(root: bytes, visit: Visit, rules: Rules, walked: set[tuple[int, int]]) -> list[bytes]:
-    """Fill in what a folder has; the folders below it."""
-    where = Name(root, visit.folder).path if visit.folder else root
+def _entries(
+    root: bytes, folder: bytes, rules: Rules, walked: set[tuple[int, int]]
+) -> Iterator[os.DirEntry[bytes]]:
+    """What a folder has; nothing where it was walked through already."""
+    where = Name(root, folder).path if folder else root
     if rules.links:
         own = Path(shown(where)).stat()
         if (own.st_dev, own.st_ino) in walked:
-            return []
+            return
         walked.add((own.st_dev, own.st_ino))
-    below = []
     with os.scandir(where) as entries:
-        for entry in entries:
-            path = Name(visit.folder, entry.name).path
-            if entry.is_symlink() and not rules.links:
-                visit.links += 1
-                continue
-            try:
-                status = entry.stat()
-            except FileNotFoundError:
-                continue  # removed just now, or a link to nothing
-            except OSError as error:
-                visit.refused.append((path, error.strerror or str(error)))
-                continue
-            if stat.S_ISDIR(status.st_mode):
-                if rules.has_folder(path, entry.name):
-                    below.append(path)
-            elif stat.S_ISREG(status.st_mode) and rules.has_file(path, entry.name):
-                visit.files[entry.name] = Found(Stamp.of(status), entry.is_symlink())
-            else:
-                visit.ignored += 1
-    return below
+        yield from entries
+
+
+def _look(entry: os.DirEntry[bytes], visit: Visit, rules: Rules, below: list[bytes]) -> None:
+    """Take up one entry of a folder: in the visit, or among the folders below."""
+    path = Name(visit.folder, entry.name).path
+    if entry.is_symlink() and not rules.links:
+        visit.links += 1
+        return
+    try:
+        status = entry.stat()
+    except FileNotFoundError:
+        return  # removed just now, or a link to nothing
+    except OSError as error:
+        visit.refused.append((path, error.strerror or str(error)))
+        return
+    if stat.S_ISDIR(status.st_mode):
+        if rules.has_folder(path, entry.name):
+            below.append(path)
+    elif stat.S_ISREG(status.st_mode) and rules.has_file(path, entry.name):
+        visit.files[entry.name] = Found(Stamp.of(status), entry.is_symlink())
+    else:
+        visit.ignored += 1

@@ -66,7 +66,8 @@ def apply(
         open_album(own.album, home, advice="" if home else _ELSEWHERE) as album,
         progress(quiet=quiet, rate=True) as tell,
     ):
-        applied = album.apply(own, dry_run=not yes, to=to, progress=_moving(tell, yes=yes))
+        telling = _telling(tell, "moving" if yes else "checking")
+        applied = album.apply(own, dry_run=not yes, to=to, progress=telling)
     if as_json:
         print_json(applied.to_dict())
     elif not quiet:
@@ -77,9 +78,9 @@ def apply(
         raise typer.Exit(REFUSED)
 
 
-def _moving(tell: Tell, *, yes: bool) -> Callable[[int, int | None], None]:
+def _telling(tell: Tell, what: str) -> Callable[[int, int | None], None]:
     def told(done: int, total: int | None) -> None:
-        tell("moving" if yes else "checking", done, total)
+        tell(what, done, total)
 
     return told
 
@@ -134,7 +135,9 @@ def undo(
         if show:
             _list(album, as_json=as_json)
             return
-        undone = album.undo(act, dry_run=dry_run)
+        with progress(quiet=quiet, rate=True) as tell:
+            telling = _telling(tell, "checking" if dry_run else "bringing back")
+            undone = album.undo(act, dry_run=dry_run, progress=telling)
     if as_json:
         print_json(undone.to_dict())
     elif not quiet:

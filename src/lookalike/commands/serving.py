@@ -42,6 +42,14 @@ def serve(
             envvar="LOOKALIKE_TOKEN", help="Asked of everybody; drawn for other hosts unless given."
         ),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name at which a reverse proxy serves this, https://NAME unless it says http; "
+            "with a token only. May be given several times.",
+        ),
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
     home: Home = None,
     quiet: Quiet = False,
@@ -54,6 +62,7 @@ def serve(
       lookalike serve                      the handwritten digits
       lookalike serve photos --port 0      any port that is free
       lookalike serve photos --host 0.0.0.0     for other machines, with a token
+      lookalike serve photos --allow-host photos.example.org     behind a reverse proxy
 
     Prints the address and serves until it is interrupted (Ctrl-C). An album that was
     not synced yet is synced first.
@@ -62,8 +71,9 @@ def serve(
     from lookalike.web.server import run  # noqa: PLC0415  # optional, and slow to load
     from lookalike.web.site import Site  # noqa: PLC0415
 
-    def started(address: str) -> None:
-        typer.echo(address)
+    def started(address: str, *others: str) -> None:
+        for own in (address, *others):
+            typer.echo(own)
         if not quiet:
             say("ready; Ctrl-C ends it")
         if open_:
@@ -74,6 +84,7 @@ def serve(
         host=host,
         port=port,
         token=token,
+        allowed=allow_host or (),
         started=started,
     )
 

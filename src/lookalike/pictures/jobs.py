@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 __all__ = ["Code", "Job", "Outcome", "Stamp", "Status"]
 
-Status = Literal["encoded", "known", "unreadable", "gone", "refused"]
+Status = Literal["encoded", "known", "unreadable", "lost", "gone", "refused"]
 _63_BITS = 2**63 - 1  # databases have whole numbers with a sign
 
 
@@ -24,9 +24,9 @@ class Job:
     ----------
     path : Path
         With any bytes in its names, as ``os.fsdecode`` gives them.
-    known : frozenset of str
-        Digests of contents that need not be encoded again, in hexadecimal. They go to the worker
-        with the job: give those of the contents that have the size of this file.
+    known : container of str
+        Digests of contents that need not be encoded again, in hexadecimal. Asked once, for that
+        of this file, when it was read.
     digest_only : bool
         Read and digest it, and decode nothing.
     about : object
@@ -34,7 +34,7 @@ class Job:
     """
 
     path: Path
-    known: frozenset[str] = frozenset()
+    known: Container[str] = frozenset()
     digest_only: bool = False
     about: Any = None
 
@@ -69,10 +69,11 @@ class Outcome:
     job : Job
     status : str
         "encoded"; "known", when its content was, or only the digest was asked for; "unreadable",
-        when it is no picture that can be read; "gone", when there is no such file; "refused",
+        when it is no picture that can be read; "lost", when its decoder crashed, hung or was
+        killed, which may go better another time; "gone", when there is no such file; "refused",
         when the file could not be read this time: it should be tried again.
     reason : str or None
-        Why it is unreadable or refused.
+        Why it is unreadable, lost or refused.
     digest : str or None
         xxh3-128 of all bytes, in hexadecimal; None when they could not be read.
     size, mtime_ns, ctime_ns, inode : int

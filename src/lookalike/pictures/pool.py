@@ -191,7 +191,10 @@ class Pool:
             if worker in ready:
                 done += self._hear(worker)
             if worker in self._workers and self._left_s(worker) <= 0:
-                done += self._lose(worker, "refused", f"takes longer than {self._timeout_s:g} s")
+                status: Status = (
+                    "lost" if worker.read else "refused"
+                )  # by its decoder, or by a disk
+                done += self._lose(worker, status, f"takes longer than {self._timeout_s:g} s")
         return done
 
     def _wait(self) -> set[Worker]:
@@ -220,7 +223,7 @@ class Pool:
             while (body := frame_in(worker.received, most_bytes(self._forms))) is not None:
                 done += self._understand(worker, body)
         except Breach as breach:
-            return done + self._lose(worker, "unreadable", f"the decoder gave {breach}")
+            return done + self._lose(worker, "lost", f"the decoder gave {breach}")
         return done if is_open else done + self._lose(worker, *worker.ending())
 
     def _understand(self, worker: Worker, body: bytes) -> list[Outcome]:
@@ -231,12 +234,16 @@ class Pool:
             worker.is_ready, worker.since_s, self._failed_starts = True, self._clock_s, 0
             return []
         must(worker.jobs and facts.get("job") == worker.jobs[0].number, "job", facts.get("job"))
+        job = worker.jobs[0].job
         if "status" not in facts:
             must(not worker.read, "order", "a file that was read twice")
             worker.read = stamp_in(facts)
             must(worker.read, "digest", None)
+            worker.tell(is_known=worker.read["digest"] in job.known)
             return []
-        outcome = outcome_in(facts, vectors, worker.jobs[0].job, self._forms)
+        outcome = outcome_in(facts, vectors, job, self._forms)
+        if outcome.status == "known":
+            must(job.digest_only or worker.may_know, "status", "known")
         worker.next(self._clock_s)
         return [outcome]
 

@@ -14,7 +14,7 @@ from collections import deque
 from typing import IO, Any, NamedTuple
 
 from lookalike.pictures.jobs import Job, Status
-from lookalike.pictures.wire import frame, job_message, shown
+from lookalike.pictures.wire import DECODE, KNOWN, frame, job_message, shown
 
 __all__ = ["Given", "Worker"]
 
@@ -60,6 +60,7 @@ class Worker:
         self.read: dict[str, Any] = {}  # what it said of the file that it is at
         self.received = bytearray()
         self.is_ready = False
+        self.may_know = False  # whether it was told that what it is at is known
         self.since_s = clock_s  # when it began what it does
         self._unsent = bytearray(frame(begin))
         with contextlib.ExitStack() as on_failure:
@@ -89,10 +90,16 @@ class Worker:
         self._unsent += frame(job_message(number, job))
         self._send()
 
+    def tell(self, *, is_known: bool) -> None:
+        """Let it know whether the content that it has read has to be decoded."""
+        self.may_know = is_known
+        self._unsent += frame(KNOWN if is_known else DECODE)
+        self._send()
+
     def next(self, clock_s: float) -> None:
         """It has answered, and begins the next."""
         self.jobs.popleft()
-        self.read, self.since_s = {}, clock_s
+        self.read, self.may_know, self.since_s = {}, False, clock_s
 
     def exchange(self) -> bool:
         """Send and receive what can be without waiting; False at the end of what it sends."""
@@ -117,12 +124,12 @@ class Worker:
         try:
             status = self.process.wait(_ENDING_S)
         except subprocess.TimeoutExpired:
-            return "unreadable", "the decoder stopped to answer"
+            return "lost", "the decoder stopped to answer"
         if -status in _FROM_OUTSIDE:
             return "refused", f"its worker was stopped (signal {-status})"
         if status < 0:
-            return "unreadable", f"the decoder crashed (signal {-status})"
-        return "unreadable", f"the decoder ended (exit status {status})"
+            return "lost", f"the decoder crashed (signal {-status})"
+        return "lost", f"the decoder ended (exit status {status})"
 
     def end(self, ended: list[subprocess.Popen[bytes]]) -> str:
         """Kill it, without waiting until it is gone; the last line that it said of its start."""

@@ -1,4 +1,4 @@
-"""What goes between a pool and its workers: jobs down, answers up.
+"""What goes between a pool and its workers: jobs and verdicts down, answers up.
 
 A frame is four bytes with the length of its body, little-endian, and the body. Nothing is
 unpickled: a picture may have taken over the decoder that answers, so an answer is checked like a
@@ -23,6 +23,8 @@ from lookalike.pictures.encoders import Encoder
 from lookalike.pictures.jobs import Code, Job, Outcome, Stamp, Status
 
 __all__ = [
+    "DECODE",
+    "KNOWN",
     "LENGTH",
     "READY",
     "Breach",
@@ -42,10 +44,10 @@ __all__ = [
 
 LENGTH = struct.Struct("<I")
 _JOB = struct.Struct("<QBI")  # its number, whether it is digest_only, bytes of its path
-_DIGEST_BYTES = 16
 _MOST_HEADER = 65_536
 _MOST_TEXT = 500  # characters
 READY = {"ready": True}  # what a worker says first
+KNOWN, DECODE = b"\0", b"\1"  # verdicts on a content that was read: shorter than any job
 _ENDS = ("encoded", "known", "unreadable", "gone", "refused")
 
 
@@ -83,16 +85,13 @@ def job_message(number: int, job: Job) -> bytes:
     """The body of a frame with a job; its path made absolute, so that no one depends on where."""
     path = os.fsencode(job.path.absolute())
     head = _JOB.pack(number, job.digest_only, len(path))
-    return b"".join((head, path, *map(bytes.fromhex, job.known)))
+    return head + path
 
 
-def job_in(body: bytes) -> tuple[int, bytes, bool, frozenset[str]]:
-    """Number, path, digest_only and known digests of a job; a pool is trusted."""
+def job_in(body: bytes) -> tuple[int, bytes, bool]:
+    """Number, path and digest_only of a job; a pool is trusted."""
     number, digest_only, length = _JOB.unpack_from(body)
-    start = _JOB.size + length
-    starts = range(start, len(body), _DIGEST_BYTES)
-    known = frozenset(body[at : at + _DIGEST_BYTES].hex() for at in starts)
-    return number, body[_JOB.size : start], bool(digest_only), known
+    return number, body[_JOB.size : _JOB.size + length], bool(digest_only)
 
 
 def answer(facts: Mapping[str, Any], codes: Sequence[Code] = ()) -> bytes:

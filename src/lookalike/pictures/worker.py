@@ -16,6 +16,7 @@ import signal
 import socket
 import stat
 import sys
+from collections import deque
 from collections.abc import Mapping, Sequence
 from io import FileIO
 from pathlib import Path
@@ -29,6 +30,7 @@ from lookalike.pictures.encoders import Encoder, encoder_named
 from lookalike.pictures.jobs import Code, Stamp, Status
 from lookalike.pictures.read import Limits, Picture, read_picture
 from lookalike.pictures.wire import (
+    DECODE,
     LENGTH,
     READY,
     Form,
@@ -85,8 +87,27 @@ def main(descriptor: int) -> None:
         work = _begun(json.loads(_received(channel)))
         channel.sendall(frame(answer(READY)))
         _silence()
+        inbox = _Inbox(channel)
         while True:
-            _answer_one(channel, work)
+            _answer_one(channel, inbox, work)
+
+
+class _Inbox:
+    """Jobs and verdicts, which come over one channel: the next job may be there first."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._jobs: deque[bytes] = deque()
+
+    def job(self) -> bytes:
+        """The next job."""
+        return self._jobs.popleft() if self._jobs else _received(self._channel)
+
+    def must_decode(self) -> bool:
+        """The verdict on the content that was read just now."""
+        while len(body := _received(self._channel)) > len(DECODE):
+            self._jobs.append(body)
+        return body == DECODE
 
 
 def ready_encoders(names: Sequence[str]) -> dict[str, Encoder]:
@@ -151,17 +172,19 @@ def _exactly(channel: socket.socket, size: int) -> bytes:
     return bytes(data)
 
 
-def _answer_one(channel: socket.socket, work: _Work) -> None:
-    number, path, digest_only, known = job_in(_received(channel))
+def _answer_one(channel: socket.socket, inbox: _Inbox, work: _Work) -> None:
+    number, path, digest_only = job_in(inbox.job())
     facts: dict[str, Any] = {"job": number}
     codes: list[Code] = []
     try:
         content = _read(path, work)
         digest = xxhash.xxh3_128_hexdigest(content.data)
         facts |= {"digest": digest, "stamp": content.stamp}
-        if digest_only or digest in known:
+        if digest_only:
             raise _Ended("known")
-        channel.sendall(frame(answer(facts)))  # so that it is known which content crashed
+        channel.sendall(frame(answer(facts)))  # it is known, or which content crashed will be
+        if not inbox.must_decode():
+            raise _Ended("known")
         picture = _decoded(content.data, work)
         codes = [_encoded(picture, encoder, work) for encoder in work.encoders]
         facts |= {"status": "encoded", **_facts_of(picture)}

@@ -94,10 +94,17 @@ class AlbumCollection:
 
     def _held(self, id: str) -> tuple[Content, list[File]]:
         """A content and its files."""
-        own = id_of(id)
-        held = self.album.catalog.holders([own]).get(own)
-        if held is None or held[0].reason is not None:
-            raise self._unknown(id)
+        return self._held_each([id])[0]
+
+    def _held_each(self, ids: Sequence[str]) -> list[tuple[Content, list[File]]]:
+        """The same of several."""
+        holders = self.album.catalog.holders([id_of(own) for own in ids])
+        held = []
+        for own in ids:
+            known = holders.get(id_of(own))
+            if known is None or known[0].reason is not None:
+                raise self._unknown(own)
+            held.append(known)
         return held
 
     def _unknown(self, id: str) -> Unknown:
@@ -142,22 +149,26 @@ class AlbumCollection:
         if query.flips or query.rotations:
             return self._search_turned(query)
         if query.id is not None:
-            return self._search_member(query.id, query)
+            return self.search_each([query])[0]
         vectors, notes = self._vectors(query)
         started = time.perf_counter()
         found = self.album.find(vectors, query.k, recall=query.recall)
         took = (time.perf_counter() - started) * 1e6
         return Found(tuple(_hits(found)), tuple(notes), took)
 
-    def _search_member(self, id: str, query: Query) -> Found:
-        started = time.perf_counter()
+    def search_each(self, queries: Sequence[Query]) -> Sequence[Found]:
+        """The same for several ids, where nothing else differs: they cost less together."""
+        started, first = time.perf_counter(), queries[0]
         with self.album.catalog.view():  # one look at the disk for all that is asked of it
-            content, _ = self._held(id)
-            found = self.album.similar(
-                content.id, query.k, encoder=query.encoder, recall=query.recall
+            held = self._held_each([query.id or "" for query in queries])
+            found = self.album.similar_to_each(
+                [content.id for content, _ in held],
+                first.k,
+                encoder=first.encoder,
+                recall=first.recall,
             )
-        took = (time.perf_counter() - started) * 1e6
-        return Found(tuple(_hits(found)), found.notes, took)
+        took = (time.perf_counter() - started) * 1e6 / len(queries)
+        return [Found(tuple(_hits(own)), own.notes, took) for own in found]
 
     def _vectors(self, query: Query) -> tuple[Vectors, list[str]]:
         """What is compared with the indexes."""

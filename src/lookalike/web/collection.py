@@ -162,7 +162,7 @@ class Found:
     notes : tuple of str
         What the search could not do, and why.
     microseconds : float
-        Of the search, without reading a picture.
+        Of the search, without reading a picture; of several together, the mean.
     """
 
     hits: tuple[Hit, ...]
@@ -244,6 +244,9 @@ class Collection(Protocol):
 
     def search(self, query: Query) -> Found:
         """The pictures that look most like one."""
+
+    def search_each(self, queries: Sequence[Query]) -> Sequence[Found]:
+        """The same for several ids, where nothing else differs: they may cost less together."""
 
     def how(self, query: Query) -> Sequence[Searched]:
         """How that search goes, for each encoder that takes part."""

@@ -140,6 +140,10 @@ class DigitsCollection:
         )
         return Found(hits, notes, took)
 
+    def search_each(self, queries: Sequence[Query]) -> Sequence[Found]:
+        """The same for several ids."""
+        return [self.search(query) for query in queries]
+
     def how(self, query: Query) -> Sequence[Searched]:
         """How that search goes, beside an exact scan."""
         return [searched(_ENCODER, self.index, self.vector(query), query.k, query.recall, _SIMILAR)]

@@ -9,7 +9,8 @@ What every program has to know that talks to it:
   has asked for permission (CORS), which is never given.
 - **Origin**, where there is one, must be the address that was asked, in every request and for the
   websocket; ``Sec-Fetch-Site`` must not be another site, except to follow a link to a page.
-- **Host** must be a name of this machine: names that somebody else makes point here are refused.
+- **Host** must be a name of this machine, or one that is allowed: names that somebody else makes
+  point here are refused (see names.py).
 - **A token**, when the server has one, must come as ``Authorization: Bearer``, or as the cookie
   that ``/?token=TOKEN`` sets.
 - **Scripts in pages**: files that are served, or those of NiceGUI's template, which carry the
@@ -23,24 +24,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import ipaddress
 import json
-import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lookalike.web.limits import LIMITS, Limits
+from lookalike.web.names import Names, Place
 from lookalike.web.nonces import NONCE, Nonce
 
-__all__ = ["HEADERS", "Guard", "names_of", "policy"]
+__all__ = ["HEADERS", "Guard", "policy"]
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES = frozenset({b"same-origin", b"none"})
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _LOOKED_AT = frozenset(
     {
         b"authorization",
@@ -57,8 +56,6 @@ _LOOKED_AT = frozenset(
 )
 _Asked = dict[bytes, bytes]
 _equal = hmac.compare_digest
-_KNOWN_HOSTS = 64  # spellings of Host that are kept
-_LONGEST_HOST = 300
 
 HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -92,34 +89,6 @@ def policy(nonce: str) -> bytes:
         "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ).encode()
-
-
-def names_of(host: str) -> frozenset[str]:
-    """The names by which a server may be asked that listens at a host."""
-    own = {_plain(host), *_LOCAL}
-    if _is_any(host):
-        name = socket.gethostname().lower()
-        own |= {name, f"{name}.local"}
-    return frozenset(own)
-
-
-def _plain(name: str) -> str:
-    return name.strip("[]").lower().rstrip(".")
-
-
-def _is_any(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(_plain(host)).is_unspecified
-    except ValueError:
-        return False
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 class _Refusal(Exception):
@@ -162,6 +131,14 @@ class Guard:
         At which the server listens.
     token : str, optional
         Without it nobody gets in who is not asked for it.
+    allowed : sequence of str
+        Origins at which a reverse proxy serves the same, as :func:`~lookalike.web.names.origin_of`
+        writes them. A proxy is on this machine, and whom it lets in is not: there must be a token.
+
+    Raises
+    ------
+    ValueError
+        When origins are allowed without a token.
     """
 
     def __init__(
@@ -171,12 +148,13 @@ class Guard:
         *,
         host: str = "127.0.0.1",
         token: str | None = None,
+        allowed: Sequence[str] = (),
     ) -> None:
+        if allowed and token is None:
+            raise ValueError("other hosts must not be allowed without a token")
         self.app = app
         self._limits = limits
-        self._names = names_of(host)
-        self._any = _is_any(host)
-        self._hosts: set[bytes] = set()
+        self._names = Names(host, allowed)
         self._token = None if token is None else token.encode()
         self._cookie_value = _cookie_of(token) if token is not None else b""
 
@@ -207,13 +185,15 @@ class Guard:
         """Refuse a request, or say how long its body is: -1 is not known, None is without."""
         asked = _read(scope)
         host, origin = asked.get(b"host"), asked.get(b"origin")
-        if host not in self._hosts:
-            self._check_host(host)
-        assert host is not None
+        place = self._names.place(host)
+        if host is None or place is None:
+            raise _other_name()
+        if place.is_secure:  # what browsers see, whatever way the proxy comes
+            scope["scheme"] = "wss" if scope["type"] == "websocket" else "https"
         if origin is not None or asked.get(b"sec-fetch-site", b"none") not in _OWN_SITES:
-            _check_origin(scope, host, asked)
+            _check_origin(scope, place, asked)
         if self._token is not None:
-            self._check_token(scope, host, asked)
+            self._check_token(scope, host, place, asked)
         if scope["type"] == "websocket":
             return None
         if scope["method"] not in _SAFE_METHODS:
@@ -240,25 +220,9 @@ class Guard:
             raise _too_large(self._limits)
         return size
 
-    def _check_host(self, host: bytes | None) -> None:
-        """Refuse names of others: who makes one point here would be the same origin as the page."""
-        text = "" if host is None or len(host) > _LONGEST_HOST else host.decode("latin-1")
-        name = _plain(text[: text.rfind("]") + 1] if text[:1] == "[" else text.partition(":")[0])
-        if name in self._names or (self._any and _is_address(name)):
-            assert host is not None
-            if len(self._hosts) < _KNOWN_HOSTS:
-                self._hosts.add(host)
-            return
-        raise _Refusal(
-            421,
-            "This server has another name",
-            "the header Host must be a name of this machine, as localhost; got another. Use the "
-            "address that the server has printed.",
-        )
-
     # ---- the token
 
-    def _check_token(self, scope: Scope, host: bytes, asked: _Asked) -> None:
+    def _check_token(self, scope: Scope, host: bytes, place: Place, asked: _Asked) -> None:
         assert self._token is not None
         bearer = asked.get(b"authorization")
         if bearer is not None:  # a wrong one is not made good by a cookie: changes rely on it
@@ -269,7 +233,7 @@ class Guard:
         if b"token=" in scope.get("query_string", b"") and scope["type"] == "http":
             given = parse_qs(scope["query_string"], max_num_fields=8).get(b"token", [b""])[0]
             if scope["method"] == "GET" and _equal(given, self._token):
-                raise _Refusal(200, "", "", (b"set-cookie", self._cookie(host)))
+                raise _Refusal(200, "", "", (b"set-cookie", self._cookie(host, place)))
         raise _Refusal(
             401,
             "A token is needed",
@@ -278,9 +242,9 @@ class Guard:
             (b"www-authenticate", b"Bearer"),
         )
 
-    def _cookie(self, host: bytes) -> bytes:
+    def _cookie(self, host: bytes, place: Place) -> bytes:
         own = _cookie_name(host) + b"=" + self._cookie_value
-        return own + b"; Path=/; HttpOnly; SameSite=Strict"
+        return own + b"; Path=/; HttpOnly; SameSite=Strict" + b"; Secure" * place.is_secure
 
 
 def _cookie_of(token: str) -> bytes:
@@ -301,10 +265,10 @@ def _cookie_in(cookies: bytes, name: bytes) -> bytes:
     return b""
 
 
-def _check_origin(scope: Scope, host: bytes, asked: _Asked) -> None:
+def _check_origin(scope: Scope, place: Place, asked: _Asked) -> None:
     """Refuse what pages of others have made a browser send; to follow a link is allowed."""
     origin, site = asked.get(b"origin"), asked.get(b"sec-fetch-site")
-    if origin is not None and origin.lower().partition(b"://")[2] != host.lower():
+    if origin is not None and origin.lower() not in place.origins:
         raise _other_origin()
     followed = (
         asked.get(b"sec-fetch-mode") == b"navigate"
@@ -313,6 +277,16 @@ def _check_origin(scope: Scope, host: bytes, asked: _Asked) -> None:
     )
     if site is not None and site not in _OWN_SITES and not followed:
         raise _other_origin()
+
+
+def _other_name() -> _Refusal:
+    """Whoever makes a name of theirs point here would be the same origin as the page."""
+    return _Refusal(
+        421,
+        "This server has another name",
+        "the header Host must be a name of this machine, as localhost, or one that is allowed; got "
+        "another. Use the address that the server has printed, or start it with --allow-host.",
+    )
 
 
 def _other_origin() -> _Refusal:

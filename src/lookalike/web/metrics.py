@@ -45,20 +45,24 @@ class Metrics:
         self._searches = Counter(
             "lookalike_searches", "Searches, by what was given", ("by",), registry=self._registry
         )
-        for by in ("id", "picture", "vector"):
-            self._searches.labels(by)
+        self._searched = {by: self._searches.labels(by) for by in ("id", "picture", "vector")}
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._registry.register(_State(site))
 
     def answered(self, scope: Scope, status: int, seconds: float) -> None:
         """A request has ended."""
         route = _route_of(scope)
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        known = self._answered.get((route, method, status))
+        if known is None:  # there are as many as routes have statuses
+            count, times = self._requests.labels(route, method, str(status)), self._seconds
+            known = self._answered[route, method, status] = (count, times.labels(route))
+        known[0].inc()
+        known[1].observe(seconds)
 
     def searched(self, by: str) -> None:
         """A search has ended well."""
-        self._searches.labels(by).inc()
+        self._searched[by].inc()
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""

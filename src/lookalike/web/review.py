@@ -6,28 +6,27 @@ Nothing that comes in is a path: groups, files and plans are known by ids that w
 from __future__ import annotations
 
 import itertools
-import secrets
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import xxhash
-
 from lookalike.album.acting import Applied, Undone
+from lookalike.album.acts import ActFacts, acts, count_acts, facts_of_act, last_away
 from lookalike.album.album import Album
-from lookalike.album.catalog import Content, content_id
+from lookalike.album.catalog import Content
 from lookalike.album.decisions import Decision, forget, keep_group, not_duplicates
-from lookalike.album.deeds import Act
-from lookalike.album.group import DuplicateGroup, Link, Member, suggestions
+from lookalike.album.deeds import Deed, deeds_of
+from lookalike.album.group import DuplicateGroup, suggestions
 from lookalike.album.plan import Plan
 from lookalike.web.collection import Unknown, id_of
+from lookalike.web.keepers import Keepers, group_id
+from lookalike.web.moving import Moving
+from lookalike.web.plans import Planned, Plans
 from lookalike.web.work import Busy
 
-__all__ = ["Groups", "Review", "file_id", "group_id"]
+__all__ = ["Groups", "Journal", "Review"]
 
-_MOST_PLANS = 32  # that are remembered
 _WAIT_S = 0.5  # for another who finds the groups
 
 
@@ -37,14 +36,15 @@ class Groups:
 
     Attributes
     ----------
-    groups : tuple of DuplicateGroup
+    groups : mapping of str to DuplicateGroup
+        By id, in their order.
     total : int
         How many there are at that level, in that folder.
     files, may_go, freed_bytes : int
         Of all of them.
     """
 
-    groups: tuple[DuplicateGroup, ...]
+    groups: dict[str, DuplicateGroup]
     total: int
     files: int
     may_go: int
@@ -53,10 +53,17 @@ class Groups:
 
 @dataclass(frozen=True, slots=True)
 class _Computed:
-    """All groups of a level, as they were in one state of the catalogue."""
+    """All groups of a level by id, as they were in one state of the catalogue."""
 
     state: object
-    groups: tuple[DuplicateGroup, ...]
+    groups: dict[str, DuplicateGroup]
+
+
+class Journal(NamedTuple):
+    """Some acts, the last first, and how many there are."""
+
+    acts: list[ActFacts]
+    total: int
 
 
 class _Decided(NamedTuple):
@@ -73,6 +80,13 @@ class Review:
     ----------
     album : Album
 
+    Attributes
+    ----------
+    keepers : Keepers
+        The files that users have chosen to stay.
+    moving : Moving
+        How far files are moved.
+
     Notes
     -----
     May be used from several threads. Groups are computed anew when the catalogue has changed, but
@@ -85,16 +99,17 @@ class Review:
         self._one_at_a_time = threading.RLock()
         self._computing = threading.RLock()
         self._computed: dict[str, _Computed] = {}
-        self._plans: OrderedDict[str, Plan] = OrderedDict()
+        self._plans = Plans()
         self._decided: list[_Decided] = []
-        self._keepers: dict[str, str] = {}
+        self.keepers = Keepers(album)
+        self.moving = Moving(album)
 
     # ---- groups
 
     def groups(
         self, level: str = "near", *, folder: str | None = None, first: int = 0, count: int = 20
     ) -> Groups:
-        """Some groups of duplicates, those that free the most bytes first.
+        """Some groups of duplicates, those that free the most bytes as they were found first.
 
         Parameters
         ----------
@@ -103,20 +118,28 @@ class Review:
             Only groups with a file in it or below. It is compared with paths of the catalogue.
         first, count : int
         """
-        found = [own for own in self._all(level) if folder is None or _is_in(own, folder)]
+        found = self.keepers.applied(self._inside(level, folder), level)
+        going = [len(suggestions(own)) for own in found.values()]
         return Groups(
-            tuple(found[first : first + count]),
+            dict(itertools.islice(found.items(), first, first + count)),
             len(found),
-            sum(map(len, found)),
-            sum(len(suggestions(own)) for own in found),
-            sum(own.freed_bytes for own in found),
+            sum(map(len, found.values())),
+            sum(going),
+            sum(own.freed_bytes for own in found.values()),
         )
 
     def folders(self) -> list[str]:
         """The folders that have files, to choose one from."""
         return [path.decode(errors="replace") for path in self._album.catalog.folders() if path]
 
-    def _all(self, level: str) -> tuple[DuplicateGroup, ...]:
+    def _inside(self, level: str, folder: str | None) -> dict[str, DuplicateGroup]:
+        """All groups with a file in a folder, as they were found."""
+        groups = self._all(level)
+        if folder is None:
+            return groups
+        return {name: own for name, own in groups.items() if _is_in(own, folder)}
+
+    def _all(self, level: str) -> dict[str, DuplicateGroup]:
         if not self._computing.acquire(timeout=_WAIT_S):
             raise Busy(
                 "groups must be found before they are shown; that is being done, and takes a "
@@ -126,20 +149,20 @@ class Review:
             state = self._album.catalog.state()
             known = self._computed.get(level)
             if known is None or known.state != state:
-                groups = tuple(self._album.duplicates(level))
+                groups = {group_id(own): own for own in self._album.duplicates(level)}
                 self._computed[level] = known = _Computed(state, groups)
             return known.groups
         finally:
             self._computing.release()
 
     def _group(self, id: str, level: str) -> DuplicateGroup:
-        for own in self._all(level):
-            if group_id(own) == id:
-                return own
-        raise Unknown(
-            f"a group must be one of the album at level {level!r}; got {id[:40]!r}, which is not "
-            "there any more. Look at the groups again."
-        )
+        group = self._all(level).get(id)
+        if group is None:
+            raise Unknown(
+                f"a group must be one of the album at level {level!r}; got {id[:40]!r}, which is "
+                "not there any more. Look at the groups again."
+            )
+        return group
 
     # ---- decisions
 
@@ -193,7 +216,7 @@ class Review:
         with self._computing:
             state, gone = self._album.catalog.state(), group_id(group)
             for level, known in list(self._computed.items()):
-                left = tuple(own for own in known.groups if group_id(own) != gone)
+                left = {name: own for name, own in known.groups.items() if name != gone}
                 if len(left) < len(known.groups):
                     self._computed[level] = _Computed(state, left)
                 else:
@@ -231,15 +254,6 @@ class Review:
 
     # ---- acting
 
-    def choose(self, group: str, file: str) -> None:
-        """Remember that this file of a group is to stay, in every plan that is made from now on."""
-        with self._one_at_a_time:
-            self._keepers[group] = file
-
-    def chosen(self, group: str) -> str | None:
-        """The file of a group that was chosen to stay."""
-        return self._keepers.get(group)
-
     def plan(
         self,
         level: str = "near",
@@ -247,7 +261,7 @@ class Review:
         folder: str | None = None,
         groups: Sequence[str] | None = None,
         keepers: Mapping[str, str] | None = None,
-    ) -> str:
+    ) -> Planned:
         """Make a plan of what is suggested.
 
         Parameters
@@ -257,73 +271,76 @@ class Review:
         groups : sequence of str, optional
             Only these.
         keepers : mapping of str to str, optional
-            By the id of a group: the id of the file that stays in place of the suggested one. Then
-            only files may go of which it is known that they are like this one. Those that were
-            chosen here unless given.
+            By the id of a group: the id of the file that stays, in place of the one that was chosen
+            here, or is suggested. Then only files may go that are like this one.
 
         Returns
         -------
-        str
-            The id of the plan.
+        Planned
         """
         if groups is None:
-            found = [own for own in self._all(level) if folder is None or _is_in(own, folder)]
+            found = self._inside(level, folder)
         else:
-            found = [self._group(own, level) for own in groups]
-        wanted = dict(self._keepers if keepers is None else keepers)
-        kept = [_kept(own, wanted.pop(group_id(own), None)) for own in found]
-        if wanted and keepers is not None:
+            found = {own: self._group(own, level) for own in groups}
+        strange = set(keepers or ()) - set(found)
+        if strange:
             raise Unknown(
-                f"keepers must be of groups of the plan; {len(wanted)} are not. Look at the groups "
-                "again."
+                f"keepers must be of groups of the plan; {len(strange)} are not. Look at the "
+                "groups again."
             )
-        made = secrets.token_hex(8)
-        with self._one_at_a_time:
-            self._plans[made] = self._album.plan(kept)
-            while len(self._plans) > _MOST_PLANS:
-                self._plans.popitem(last=False)
-        return made
+        kept = self.keepers.applied(found, level, keepers)
+        return self._plans.remember(self._album.plan(list(kept.values())))
 
     def planned(self, id: str) -> Plan:
-        """A plan that was made here.
+        """A plan that was made here; Unknown when it is not remembered any more."""
+        return self._plans.named(id)
+
+    def reviewed(self, level: str, folder: str | None) -> tuple[str, Applied]:
+        """Make a plan, check it, and keep of it what would go, for readers to see before it does.
+
+        Returns
+        -------
+        (str, Applied)
+            The id of a plan in which nothing is that the check has refused; and the check.
+        """
+        plan = self.plan(level, folder=folder).plan
+        checked = self.moving.apply(plan)
+        going = self._plans.remember(replace(plan, removals=tuple(checked.done)))
+        return going.id, checked
+
+    def apply(self, id: str, *, dry_run: bool = True) -> Applied:
+        """Check a plan, or follow it: files go to the trash. Nothing is ever deleted."""
+        return self.moving.apply(self.planned(id), dry_run=dry_run)
+
+    def undo(self, act: int | None = None, *, dry_run: bool = False) -> Undone:
+        """Bring the files of an act back; of the last, unless another is named."""
+        return self.moving.undo(act, dry_run=dry_run)
+
+    def journal(self, first: int = 0, count: int = 100) -> Journal:
+        """What was done to files in figures: some acts, the last first."""
+        catalog = self._album.catalog
+        return Journal(acts(catalog, first, count), count_acts(catalog))
+
+    def last_act(self) -> ActFacts | None:
+        """The last act that has something to bring back."""
+        return last_away(self._album.catalog)
+
+    def act(self, number: int, first: int, count: int) -> tuple[ActFacts, list[Deed]]:
+        """An act, and some of what was done in it.
 
         Raises
         ------
         Unknown
-            When it is not remembered any more.
+            When there is none of this number.
         """
-        with self._one_at_a_time:
-            if id not in self._plans:
-                raise Unknown(
-                    f"a plan must be one that was made here; got {id[:40]!r}, which is not "
-                    "remembered any more. Make it anew."
-                )
-            return self._plans[id]
-
-    def apply(self, id: str, *, dry_run: bool = True) -> Applied:
-        """Check a plan, or follow it: files go to the trash. Nothing is ever deleted."""
-        return self._album.apply(self.planned(id), dry_run=dry_run)
-
-    def undo(self, act: int | None = None, *, dry_run: bool = False) -> Undone:
-        """Bring the files of an act back; of the last, unless another is named."""
-        return self._album.undo(act, dry_run=dry_run)
-
-    def journal(self) -> list[Act]:
-        """What was done to files, the last first."""
-        return self._album.journal()
-
-
-def group_id(group: DuplicateGroup) -> str:
-    """The id of a group: of its files and what they hold."""
-    digest = xxhash.xxh3_64()
-    for member in group.members:
-        digest.update(member.path + b"\0" + member.content.digest.encode() + b"\0")
-    return digest.hexdigest()
-
-
-def file_id(member: Member) -> str:
-    """The id of a file of a group."""
-    return xxhash.xxh3_64_hexdigest(member.path)
+        catalog = self._album.catalog
+        facts = facts_of_act(catalog, number)
+        if facts is None:
+            raise Unknown(
+                f"an act must be one of the journal; got {number}, which is not there. See what "
+                "was done in the journal."
+            )
+        return facts, deeds_of(catalog, number, first, count)
 
 
 def _contents(group: DuplicateGroup) -> list[Content]:
@@ -333,31 +350,3 @@ def _contents(group: DuplicateGroup) -> list[Content]:
 def _is_in(group: DuplicateGroup, folder: str) -> bool:
     inside = folder.strip("/") + "/"
     return any(own.path.decode(errors="replace").startswith(inside) for own in group.members)
-
-
-def _kept(group: DuplicateGroup, keeper: str | None) -> DuplicateGroup:
-    """A group with another keeper: links that are not known lead to it no more."""
-    if keeper is None or keeper == file_id(group.keeper):
-        return group
-    chosen = next((own for own in group.members if file_id(own) == keeper), None)
-    if chosen is None:
-        raise Unknown(
-            f"a keeper must be a file of its group; got {keeper[:40]!r}. Look at the group again."
-        )
-    members = tuple(replace(own, link=_link(own, chosen, group.keeper)) for own in group.members)
-    own = next(one for one in members if file_id(one) == keeper)
-    return replace(group, members=members, keeper=own, why="you have chosen it")
-
-
-def _link(member: Member, chosen: Member, before: Member) -> Link | None:
-    """What is known to join a file with the one that was chosen in the place of the keeper."""
-    if member.path == chosen.path:
-        return None
-    ids = content_id(member.content.digest), content_id(chosen.content.digest)
-    if ids[0] == ids[1]:
-        return Link(*ids, "bytes", 0.0, 0.0)
-    if member.content.digest == before.content.digest:
-        return chosen.link
-    if chosen.content.digest == before.content.digest:
-        return member.link
-    return None

@@ -10,16 +10,19 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from lookalike.errors import InvalidInput
 from lookalike.web.api.routes import add_api
 from lookalike.web.connections import Connection
 from lookalike.web.guard import Guard
+from lookalike.web.names import origin_of
 from lookalike.web.site import Site
 
 __all__ = ["application", "listening_at", "run"]
@@ -30,6 +33,14 @@ _KEEP_ALIVE_S = 10
 _LET_GO_S = 0.4  # in which answers under way may end
 _END_S = 1
 _MESSAGE_BYTES = 1 << 20  # of a websocket: socket.io takes no larger ones
+# Nothing is told to others, whatever the environment says; and asking it takes a twentieth of what
+# a search does.
+_NO_TELEMETRY: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+}
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,200}")
 
 
@@ -42,7 +53,9 @@ def application(site: Site, *, page: bool = True) -> FastAPI:
     page : bool
         NiceGUI has one page for a process: without it there may be several applications.
     """
-    app = FastAPI(title="lookalike", version="1", docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="lookalike", version="1", docs_url=None, redoc_url=None, telemetry=_NO_TELEMETRY
+    )
     add_api(app, site)
     if page:
         from lookalike.web.nonces import number_scripts  # noqa: PLC0415  # NiceGUI is slow to load
@@ -61,7 +74,8 @@ def run(
     host: str = "127.0.0.1",
     port: int | None = None,
     token: str | None = None,
-    started: Callable[[str], object] = print,
+    allowed: Sequence[str] = (),
+    started: Callable[..., object] = print,
 ) -> None:
     """Serve until interrupted.
 
@@ -74,24 +88,31 @@ def run(
     token : str, optional
         That every request must carry. Where others than this machine can reach the server one is
         drawn, unless given.
+    allowed : sequence of str
+        Names, or addresses as browsers write them, at which a reverse proxy serves the same: as
+        :func:`~lookalike.web.names.origin_of` takes them.
     started : callable
-        Called with the address, once connections are taken.
+        Called with the address, once connections are taken, and with those at allowed names.
 
     Raises
     ------
     InvalidInput
-        When nobody can listen there, or the token is easily guessed.
+        When nobody can listen there, the token is easily guessed, or a name is none.
     KeyboardInterrupt, SystemExit
         When the server was interrupted or terminated, and has ended.
     """
     try:
+        origins = [origin_of(own) for own in allowed]
         with listening_at(host, port) as listening:
             name, port = listening.getsockname()[:2]
-            if token is None and not ipaddress.ip_address(name).is_loopback:
+            if token is None and (origins or not ipaddress.ip_address(name).is_loopback):
                 token = secrets.token_urlsafe(24)
-            app = Guard(application(site), site.limits, host=host, token=_checked(token))
+            app = Guard(
+                application(site), site.limits, host=host, token=_checked(token), allowed=origins
+            )
             shown = f"[{name}]" if ":" in name else name
-            started(f"http://{shown}:{port}/" + ("" if token is None else f"?token={token}"))
+            asked = "" if token is None else f"?token={token}"
+            started(*(f"{own}/{asked}" for own in (f"http://{shown}:{port}", *origins)))
             with _terminated():
                 _Server(_config(app), site).run(sockets=[listening])
     finally:

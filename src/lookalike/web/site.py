@@ -111,14 +111,18 @@ class Site:
         return self._syncing
 
     def end_news(self) -> None:
-        """Let those who wait for news go: the server is about to end."""
+        """Let those who wait for news go, and move no more files: the server is about to end."""
         if self._syncing is not None:
             self._syncing.end_news()
+        if self._review is not None:
+            self._review.moving.end()
 
     def close(self) -> None:
         """End everything."""
         if self._syncing is not None:
             self._syncing.close()
+        if self._review is not None:
+            self._review.moving.close()
         self.work.close()
         self.collection.close()
 

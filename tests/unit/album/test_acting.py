@@ -12,7 +12,8 @@ from tests.unit.album.removing import Photos, contents_of, private_trash, why
 
 from lookalike.album import trash as trash_module
 from lookalike.album.acting import apply, journal
-from lookalike.errors import Cancelled, InvalidInput, MissingExtra
+from lookalike.album.acts import acts, count_acts, facts_of_act, last_away
+from lookalike.errors import Cancelled, CorruptStore, InvalidInput, MissingExtra
 
 NAMES = [
     b"plain.jpg",
@@ -273,6 +274,83 @@ def test_a_cancelled_act_can_be_undone(photos: Photos) -> None:
     assert len(photos.files()) == len(before) - 2
     photos.undo()
     assert photos.files() == before
+
+
+def test_a_cancelled_undo_leaves_the_rest_to_be_undone_later(photos: Photos) -> None:
+    removals = [photos.pair(f"{n}.jpg", f"k{n}.jpg") for n in range(3)]
+    before = photos.files()
+    photos.apply(*removals)
+    with pytest.raises(Cancelled, match=r"after 1 of 3 files\. Those are back"):
+        photos.undo(progress=lambda done, _: done < 1)
+    assert set(before) - set(photos.files()) == {"0.jpg", "1.jpg"}  # the last went back first
+    assert [deed.path for deed in journal(photos.catalog)[0].away] == [b"1.jpg", b"0.jpg"]
+    assert photos.knows("2.jpg")
+    seen = []
+    photos.undo(progress=lambda *told: seen.append(told))
+    assert seen == [(0, 2), (1, 2), (2, 2)]
+    assert photos.files() == before
+
+
+def test_it_is_too_late_to_cancel_when_all_is_done(photos: Photos) -> None:
+    removal = photos.pair()
+    assert photos.apply(removal, progress=lambda done, _: done < 1).done == [removal]
+    assert len(photos.undo(progress=lambda done, _: done < 1).restored) == 1
+
+
+def test_a_check_that_is_cancelled_touches_nothing(photos: Photos) -> None:
+    removal = photos.pair()
+    before = photos.files()
+    with pytest.raises(Cancelled, match="Nothing was touched"):
+        photos.apply(removal, dry_run=True, progress=lambda *_: False)
+    photos.apply(removal)
+    with pytest.raises(Cancelled, match="Nothing was touched"):
+        photos.undo(dry_run=True, progress=lambda *_: False)
+    assert set(before) - set(photos.files()) == {"a.jpg"}
+
+
+# ---- the acts in figures
+
+
+def test_acts_are_told_in_figures_the_last_first(photos: Photos, to: Path) -> None:
+    pairs = [photos.pair(f"{n}.jpg", f"k{n}.jpg") for n in range(3)]
+    photos.apply(*pairs[:2])
+    photos.apply(pairs[2], to=to)
+    with pytest.raises(Cancelled):
+        photos.undo(1, progress=lambda done, _: done < 1)
+    last, first = acts(photos.catalog)
+    size = pairs[0].size
+    assert (last.number, last.how, last.files, last.away) == (2, "folder", 1, 1)
+    assert (first.number, first.how, first.files, first.bytes) == (1, "trash", 2, 2 * size)
+    assert (first.away, first.away_bytes, first.undone, first.failed) == (1, size, 1, 0)
+    assert first.begun == journal(photos.catalog)[0].begun
+    assert acts(photos.catalog, 1, 1) == [first]
+    assert count_acts(photos.catalog) == 2
+    photos.undo(2)
+    assert last_away(photos.catalog) == first
+    photos.undo(1)
+    assert last_away(photos.catalog) is None
+    assert facts_of_act(photos.catalog, 3) is None
+
+
+def test_what_could_not_be_moved_is_no_file_of_an_act(
+    photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("lookalike.album.trash.move_to_trash", refuse)
+    photos.apply(photos.pair())
+    (act,) = acts(photos.catalog)
+    assert (act.files, act.bytes, act.failed, act.can_be_undone) == (0, 0, 1, False)
+
+
+@pytest.mark.parametrize("what", ["how = 'shred'", "size = 1.5", "begun_ns = 'now'"])
+def test_an_act_that_cannot_be_is_told(photos: Photos, what: str) -> None:
+    photos.apply(photos.pair())
+    with photos.catalog.change():
+        photos.catalog.run(f"UPDATE deeds SET {what}", [()])
+    with pytest.raises(CorruptStore):
+        acts(photos.catalog)
 
 
 def test_moving_to_the_trash_without_send2trash_says_what_to_install(

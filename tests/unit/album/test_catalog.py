@@ -86,3 +86,19 @@ def test_a_state_differs_after_every_change(catalog: Catalog, tmp_path: Path) ->
     states.append(catalog.state())
     assert len(set(states)) == 3
     assert catalog.state() == states[-1]
+
+
+def test_a_view_sees_one_state_and_what_comes_after_it_the_next(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    another = Catalog(tmp_path, create=False)
+    with catalog.view():  # nothing is read yet: the view itself fixes what is seen
+        put(another, OTHER, b"b.png")
+        assert paths(catalog, OTHER) == []
+    assert paths(catalog, OTHER) == [[b"b.png"]]
+    with catalog.view():
+        assert paths(catalog, OTHER) == [[b"b.png"]]
+        put(another, OTHER, b"c.png")
+        assert paths(catalog, OTHER) == [[b"b.png"]]
+    another.close()
+    assert paths(catalog, OTHER) == [[b"b.png", b"c.png"]]

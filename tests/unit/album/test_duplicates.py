@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.album.planted import Planted, code, content, file, paths
 
+from lookalike.album.catalog import Name
 from lookalike.album.decisions import keep_group, not_duplicates
-from lookalike.album.duplicates import DuplicateGroup, Keep, Link, suggestions
+from lookalike.album.duplicates import DuplicateGroup, Keep, Link, suggestions, with_keepers
 from lookalike.errors import Cancelled, InvalidInput
 
 A, B, C, D = (content(name) for name in "abcd")
@@ -36,6 +37,69 @@ def chain(album: Planted) -> None:
 
 def going(group: DuplicateGroup) -> list[str]:
     return [member.path.decode() for member in suggestions(group)]
+
+
+# ---- another keeper
+
+
+def keeping(album: Planted, group: DuplicateGroup, path: bytes, **options: Any) -> DuplicateGroup:
+    thresholds = {"pdq": 20.0, "phash": 6.0}
+    chosen = [(group, group.member(path))]
+    (own,) = with_keepers(album.catalog, album.indexes, thresholds, chosen, **options)
+    return own
+
+
+def test_only_what_is_near_the_chosen_keeper_may_go(album: Planted) -> None:
+    chain(album)
+    album.add("copy/c.jpg", C)
+    (group,) = album.groups()
+    assert going(group) == ["b.jpg"]
+    assert going(keeping(album, group, b"b.jpg")) == ["a.jpg", "c.jpg", "copy/c.jpg"]
+    last = keeping(album, group, b"c.jpg")
+    assert going(last) == ["b.jpg", "copy/c.jpg"]
+    assert last.member(b"b.jpg").link == Link(C.id, B.id, "pdq", 16.0, 0.8)
+    assert (last.keeper.path, last.keeper.link) == (b"c.jpg", None)
+    assert last.freed_bytes == B.size + C.size
+
+
+def test_a_chosen_keeper_has_the_links_that_it_would_have_had(album: Planted) -> None:
+    bits = {number: 5 * (number % 9) for number in range(12)}  # of which some share a content
+    for number, count in bits.items():
+        album.add(f"{number}.jpg", content(f"content {count}"), pdq=range(count))
+    (group,) = album.groups()
+    assert len(group) == 12
+    assert keeping(album, group, group.keeper.path).members == group.members
+    for one, count in bits.items():
+        chosen = keeping(album, group, f"{one}.jpg".encode())
+        near = [own for own, other in bits.items() if abs(other - count) <= 20 and own != one]
+        assert sorted(going(chosen)) == sorted(f"{own}.jpg" for own in near)
+
+
+def test_decisions_and_folders_hold_for_a_chosen_keeper(album: Planted) -> None:
+    album.add("one/a.jpg", A, pdq=range(0))
+    album.add("two/b.jpg", B, pdq=range(3))
+    album.add("two/c.jpg", C, pdq=range(6))
+    not_duplicates(album.catalog, B, C)
+    (group,) = album.groups()
+    assert going(keeping(album, group, b"two/b.jpg")) == ["one/a.jpg"]
+    (group,) = album.groups(reference=[b"one"])
+    assert going(keeping(album, group, b"two/c.jpg")) == []  # what is in one/ never goes
+    across = (b"one", b"two")
+    album.add("one/d.jpg", D, pdq=range(1))
+    (group,) = album.groups(across=across)
+    assert going(keeping(album, group, b"one/d.jpg", across=across)) == ["two/b.jpg", "two/c.jpg"]
+
+
+def test_a_keeper_must_be_a_member_that_is_there(album: Planted) -> None:
+    chain(album)
+    (group,) = album.groups()
+    with pytest.raises(InvalidInput, match=r"one of its group; got x\.jpg"):
+        group.member(b"x.jpg")
+    with album.catalog.change():
+        album.catalog.drop_files([Name.of(b"b.jpg")])
+    with pytest.raises(InvalidInput, match="none any more"):
+        keeping(album, group, b"b.jpg")
+    assert going(keeping(album, group, b"a.jpg")) == []
 
 
 # ---- which pairs count

@@ -12,6 +12,7 @@ from lookalike.web.api.schemas import ID_PATTERN, ProblemBody
 from lookalike.web.problems import MEDIA_TYPE
 
 __all__ = [
+    "DEFAULT_K",
     "PICTURE_BODY",
     "PROBLEMS",
     "asked_count",
@@ -26,7 +27,7 @@ __all__ = [
 _LAST = 2**31 - 1
 _LONGEST_NAME = 1_000
 _COUNT = 50
-_K = 24
+DEFAULT_K = 24
 _PROBLEM: dict[str, Any] = {
     "model": ProblemBody,
     "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}},
@@ -57,7 +58,7 @@ def asked_id() -> Any:
     return Path(pattern=ID_PATTERN, description="Of a picture: 16 hexadecimal digits.")
 
 
-def asked_k(most: int, default: int = _K) -> Any:
+def asked_k(most: int, default: int = DEFAULT_K) -> Any:
     """How many to find."""
     return Query(min(default, most), ge=1, le=most, description="How many to find.")
 

@@ -9,18 +9,18 @@ from fastapi import APIRouter, Query
 from fastapi import Path as InPath
 from starlette.responses import Response
 
-from lookalike.album.deeds import Act
+from lookalike.album.deeds import Deed
 from lookalike.album.group import DuplicateGroup
 from lookalike.album.matches import path_dict
 from lookalike.album.plan import Plan
 from lookalike.album.verdicts import flags, verdicts
 from lookalike.errors import InvalidInput
 from lookalike.web.api.asked import asked_count, asked_first
-from lookalike.web.api.schemas import DecisionBody, PlanBody
+from lookalike.web.api.schemas import ActBody, DecisionBody, JournalBody, MovingBody, PlanBody
 from lookalike.web.bodies import json_response
 from lookalike.web.collection import text_of
+from lookalike.web.keepers import file_id
 from lookalike.web.problems import without_paths
-from lookalike.web.review import file_id, group_id
 from lookalike.web.site import Site
 
 __all__ = ["add"]
@@ -28,6 +28,7 @@ __all__ = ["add"]
 Level = Literal["exact", "near", "similar"]
 PlanId = Annotated[str, InPath(max_length=40)]
 _LONGEST_PATH = 4_096
+_PLANNED = 50  # files of a plan that are told when it is made
 
 
 def add(router: APIRouter, site: Site, hidden: Sequence[str]) -> None:
@@ -48,7 +49,7 @@ def add(router: APIRouter, site: Site, hidden: Sequence[str]) -> None:
         return json_response(
             {
                 "level": level,
-                "groups": [_group_body(group) for group in own.groups],
+                "groups": [_group_body(*group) for group in own.groups.items()],
                 "first": first,
                 "total": own.total,
                 "files": own.files,
@@ -91,28 +92,34 @@ def add(router: APIRouter, site: Site, hidden: Sequence[str]) -> None:
 
     @router.post("/plans", status_code=201)
     async def plan(body: PlanBody) -> Response:
-        """Make a plan of what is suggested. Nothing is touched."""
-        review = site.review
+        """Make a plan of what is suggested, and show its first page. Nothing is touched."""
         made = await work.run(
-            review.plan,
+            site.review.plan,
             body.level,
             folder=body.folder or None,
             groups=body.groups,
             keepers=body.keepers,
         )
-        return json_response(_plan_body(made, review.planned(made)), 201)
+        return json_response(
+            _plan_body(made.id, made.plan, 0, min(_PLANNED, site.limits.page)), 201
+        )
 
     @router.get("/plans/{plan}")
-    async def planned(plan: PlanId) -> Response:
-        """A plan: which files go, and what stays in their place."""
-        return json_response(_plan_body(plan, site.review.planned(plan)))
+    async def planned(
+        plan: PlanId, first: int = asked_first(), count: int = asked_count(site.limits.page)
+    ) -> Response:
+        """A plan: how much goes, and some of the files with what stays in their place."""
+        return json_response(_plan_body(plan, site.review.planned(plan), first, count))
 
     @router.post("/plans/{plan}/apply")
     async def apply(
         plan: PlanId,
         dry_run: bool = Query(True, description="Only check."),
     ) -> Response:
-        """Check a plan; with ``dry_run=false`` move its files to the trash."""
+        """Check a plan; with ``dry_run=false`` move its files to the trash.
+
+        The answer comes when all is done: ``/moving`` says how far it is until then, and cancels.
+        """
         applied = (await work.finish(site.review.apply, plan, dry_run=dry_run)).to_dict()
         for own in applied["refused"]:
             own["why"] = without_paths(own["why"], hidden)
@@ -138,13 +145,40 @@ def add(router: APIRouter, site: Site, hidden: Sequence[str]) -> None:
             }
         )
 
-    @router.get("/journal")
-    async def journal() -> Response:
-        """What was done to files, the last first."""
-        return json_response({"acts": [_act(own) for own in await work.run(site.review.journal)]})
+    @router.get("/moving", response_model=MovingBody)
+    async def moving() -> Response:
+        """How far a plan is followed or checked, or an act undone; how the last has ended."""
+        return json_response(site.review.moving.state().to_dict())
+
+    @router.delete("/moving", status_code=202, response_model=MovingBody)
+    async def cancel_moving() -> Response:
+        """Ask it to end before the next file. What was moved stays moved, and can be undone."""
+        return json_response(site.review.moving.cancel().to_dict(), 202)
+
+    @router.get("/journal", response_model=JournalBody)
+    async def journal(
+        first: int = asked_first(), count: int = asked_count(site.limits.page)
+    ) -> Response:
+        """What was done to files, in figures: some acts, the last first."""
+        acts, total = await work.run(site.review.journal, first, count)
+        return json_response(
+            {"acts": [own.to_dict() for own in acts], "first": first, "total": total}
+        )
+
+    @router.get("/journal/{act}", response_model=ActBody)
+    async def act(
+        act: Annotated[int, InPath(ge=1, le=2**53)],
+        first: int = asked_first(),
+        count: int = asked_count(site.limits.page),
+    ) -> Response:
+        """An act: its figures, and some of its files."""
+        facts, deeds = await work.run(site.review.act, act, first, count)
+        return json_response(
+            facts.to_dict() | {"deeds": [_deed_body(own) for own in deeds], "first": first}
+        )
 
 
-def _group_body(group: DuplicateGroup) -> dict[str, Any]:
+def _group_body(id: str, group: DuplicateGroup) -> dict[str, Any]:
     """A group, its members in the order in which they are shown."""
     members = [
         {
@@ -163,7 +197,7 @@ def _group_body(group: DuplicateGroup) -> dict[str, Any]:
     ]
     weakest = group.weakest_link
     return {
-        "group": group_id(group),
+        "group": id,
         "keeper": file_id(group.keeper),
         "why": group.why,
         "freed_bytes": group.freed_bytes,
@@ -173,23 +207,23 @@ def _group_body(group: DuplicateGroup) -> dict[str, Any]:
     }
 
 
-def _plan_body(id: str, plan: Plan) -> dict[str, Any]:
-    """A plan, without the place of the album on this machine."""
+def _plan_body(id: str, plan: Plan, first: int, count: int) -> dict[str, Any]:
+    """Some of a plan, without the place of the album on this machine."""
     return {
         "plan": id,
         "made": plan.made,
+        "total": len(plan.removals),
         "freed_bytes": plan.freed_bytes,
-        "removals": [own.to_dict() for own in plan.removals],
+        "first": first,
+        "removals": [own.to_dict() for own in plan.removals[first : first + count]],
     }
 
 
-def _act(act: Act) -> dict[str, Any]:
-    return {
-        "act": act.number,
-        "begun": act.begun,
-        "can_be_undone": act.can_be_undone,
-        "deeds": [
-            path_dict(own.path) | {"keeper": path_dict(own.keeper), "state": own.state}
-            for own in act.deeds
-        ],
+def _deed_body(deed: Deed) -> dict[str, Any]:
+    """What was done to a file, without the place where it went."""
+    return path_dict(deed.path) | {
+        "keeper": path_dict(deed.keeper),
+        "size": deed.size,
+        "reason": deed.reason,
+        "state": deed.state,
     }

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from lookalike.web.api import album, lab, machine, pictures, review, searches, uploads
 from lookalike.web.api.asked import PROBLEMS
+from lookalike.web.api.shortcut import Shortcut
 from lookalike.web.problems import add_problems, forms_of
 from lookalike.web.requests import Requests
 from lookalike.web.site import Site
@@ -24,6 +25,7 @@ def add_api(app: FastAPI, site: Site) -> None:
     """Add the API to an application, and answer all its errors with problems."""
     hidden = _hidden(site)
     add_problems(app, hidden)
+    app.add_middleware(Shortcut, site=site, hidden=hidden)
     app.add_middleware(Requests, metrics=site.metrics, hidden=hidden)
     own = APIRouter(prefix="/api/v1", responses=PROBLEMS)
     pictures.add(own, site)

@@ -8,17 +8,22 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 __all__ = [
     "ID_PATTERN",
+    "ActBody",
+    "ActFactsBody",
     "Body",
     "CollectionBody",
     "ComparisonBody",
     "DecisionBody",
+    "DeedBody",
     "ExactBody",
     "FileBody",
     "FoundBody",
     "HitBody",
     "Id",
+    "JournalBody",
     "JudgementBody",
     "MeasuredBody",
+    "MovingBody",
     "NearBody",
     "PictureBody",
     "PicturesBody",
@@ -78,7 +83,8 @@ class PlanBody(Body):
     keepers: dict[str, str] = Field(
         default_factory=dict,
         max_length=10_000,
-        description="By the id of a group: the id of the file that stays.",
+        description="By the id of a group: the id of the file that stays. Of others, the one that "
+        "was chosen on the page, or is suggested.",
     )
 
 
@@ -241,6 +247,58 @@ class UnreadableBody(BaseModel):
     files: list[TroubleBody]
     first: int
     total: int
+
+
+class MovingBody(BaseModel):
+    """How far files are moved."""
+
+    version: int
+    phase: Literal["idle", "checking", "moving", "restoring"]
+    done: int
+    total: int
+    bytes: int
+    total_bytes: int
+    seconds: float
+    ending: bool = Field(description="It was asked to end before the next file.")
+    ended: Literal["well", "cancelled", "badly"] | None
+
+
+class ActFactsBody(BaseModel):
+    """An act, in figures."""
+
+    act: int
+    begun: str
+    how: Literal["trash", "folder"]
+    files: int = Field(description="That were moved.")
+    bytes: int
+    away: int = Field(description="Of these, what can be brought back.")
+    undone: int
+    failed: int
+    can_be_undone: bool
+
+
+class JournalBody(BaseModel):
+    """Some acts, the last first."""
+
+    acts: list[ActFactsBody]
+    first: int
+    total: int
+
+
+class DeedBody(FileBody):
+    """What was done to a file."""
+
+    keeper: FileBody
+    size: int
+    reason: str
+    state: Literal["begun", "done", "undoing", "undone", "failed"]
+
+
+class ActBody(ActFactsBody):
+    """An act, with some of its files."""
+
+    deeds: list[DeedBody]
+    first: int
 
 
 class SyncBody(BaseModel):

@@ -16,6 +16,7 @@ from lookalike.web.api.asked import (
     picture_of,
 )
 from lookalike.web.api.schemas import FoundBody, SearchesBody, VectorBody
+from lookalike.web.api.shortcut import SIMILAR
 from lookalike.web.bodies import found_body, json_response, searched_bodies
 from lookalike.web.collection import Query
 from lookalike.web.site import Site
@@ -35,7 +36,7 @@ def add(router: APIRouter, site: Site) -> None:
     async def how(query: Query) -> Response:
         return json_response(searched_bodies(await work.run(own.how, query)))
 
-    @router.get("/pictures/{id}/similar", response_model=FoundBody)
+    @router.get(SIMILAR, response_model=FoundBody)
     async def similar(
         id: str = asked_id(),
         k: int = asked_k(most),

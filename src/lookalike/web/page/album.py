@@ -1,16 +1,22 @@
-"""Album: what is in it, sync with its progress, files that cannot be read, recall on demand."""
+"""Album: what is in it, its sync, what was moved, unreadable files, and recall on demand."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
+from lookalike.album.acts import ActFacts
 from lookalike.album.facts import AlbumFacts
 from lookalike.album.verdicts import legible, size_text
-from lookalike.errors import LookalikeError
+from lookalike.errors import Cancelled, LookalikeError
 from lookalike.web.page.frame import frame
+from lookalike.web.page.journal import show_journal
+from lookalike.web.page.moving import MoveBar, cancelled_text
+from lookalike.web.page.paged import Paged
 from lookalike.web.page.parts import button, figures, heading, panel, plain, section, tag, wrong
 from lookalike.web.site import Site
 from lookalike.web.syncing import SyncState
@@ -18,8 +24,10 @@ from lookalike.web.syncing import SyncState
 __all__ = ["add"]
 
 _LOOK_S = 0.5
-_LISTED = 100
+_MOST_ACTS = 10_000
 _MEASURED_K = 10
+_HEADS = ("encoder", "version", "vectors", "on the disk", "how it is searched")
+_READ_AGAIN = "Read again when they change."
 
 
 def add(site: Site) -> None:
@@ -47,6 +55,10 @@ class _View:
                 self._stop = button("Cancel", self._cancel)
         with section("Recall", "Searches for members, each left out, beside exact search."):
             self._recall = tag("div")
+        with section("What was moved", "By plans, to the trash or to a folder."), panel():
+            self._said = tag("p", classes="lk-said", role="status")
+            MoveBar(site.review.moving, self.show)
+            self._journal = tag("div")
         self._unreadable = tag("div")
         ui.timer(_LOOK_S, self._look)
 
@@ -56,6 +68,7 @@ class _View:
         try:
             facts = await self.site.work.run(album.info)
             troubles = await self.site.work.run(album.catalog.troubles)
+            journal = await self.site.work.run(self.site.review.journal, 0, _MOST_ACTS)
         except LookalikeError as error:
             self._facts.clear()
             with self._facts:
@@ -64,6 +77,7 @@ class _View:
         self._fill_facts(facts)
         self._fill_recall()
         self._fill_unreadable(troubles)
+        self._fill_journal(journal.acts)
         self._tell(self.site.syncing.state())
 
     def _fill_facts(self, facts: AlbumFacts) -> None:
@@ -76,19 +90,28 @@ class _View:
                     "files": f"{own['files']:,}",
                     "cannot be read": f"{own['unreadable']:,}",
                     "all files together": size_text(own["bytes"]),
+                    "indexes on the disk": size_text(
+                        sum(index["bytes"] for index in facts.encoders.values())
+                    ),
                 }
             )
-            with tag("div", classes="lk-scroll"), tag("table"):
+            with _scrolled("Encoders"), tag("table"):
                 with tag("thead"), tag("tr"):
-                    for head in ("compared by", "vectors", "how it is searched"):
+                    for head in _HEADS:
                         tag("th", head, scope="col")
                 with tag("tbody"):
-                    for name in self.site.album.encoders:
-                        index = self.site.album.album.index(name)
-                        with tag("tr"):
-                            tag("th", plain(legible(name)), scope="row")
-                            tag("td", f"{len(index):,}")
-                            tag("td", str(index.plan) if len(index) else "empty")
+                    for name, index in facts.encoders.items():
+                        self._fill_encoder(name, index)
+
+    def _fill_encoder(self, name: str, facts: Mapping[str, Any]) -> None:
+        """A row of the table of encoders."""
+        index = self.site.album.album.index(name)
+        with tag("tr"):
+            tag("th", plain(legible(name)), scope="row")
+            tag("td", plain(legible(facts["version"] or "unknown")))
+            tag("td", f"{len(index):,}")
+            tag("td", size_text(facts["bytes"]))
+            tag("td", str(index.plan) if len(index) else "empty", classes="lk-long")
 
     def _fill_recall(self) -> None:
         self._recall.clear()
@@ -115,20 +138,29 @@ class _View:
         self._unreadable.clear()
         if not troubles:
             return
-        with (
-            self._unreadable,
-            section("Files that cannot be read", "Read again when they change."),
-            tag("div", classes="lk-scroll"),
-            tag("table"),
-            tag("tbody"),
-        ):
-            for path, reason in troubles[:_LISTED]:
-                with tag("tr"):
-                    tag("th", plain(legible(path)), scope="row")
-                    tag("td", plain(legible(reason)))
-            if len(troubles) > _LISTED:
-                with tag("tr"):
-                    tag("td", f"and {len(troubles) - _LISTED:,} more", colspan="2")
+        with self._unreadable, section("Files that cannot be read", _READ_AGAIN):
+            with _scrolled("Files that cannot be read"), tag("table"):
+                into = tag("tbody")
+            Paged(into, troubles, _show_trouble, label="More files that cannot be read")
+
+    # ---- what was moved
+
+    def _fill_journal(self, acts: list[ActFacts]) -> None:
+        self._journal.clear()
+        with self._journal:
+            show_journal(acts, self._undo)
+
+    async def _undo(self, act: int) -> None:
+        review = self.site.review
+        try:
+            text = str(await self.site.work.finish(review.undo, act))
+        except Cancelled:
+            text = cancelled_text(review.moving.state(), restoring=True)
+        except LookalikeError as error:
+            text = str(error)
+        if not self._said.is_deleted:  # the reader may have gone meanwhile
+            self._said.text = plain("\n".join(map(legible, text.split("\n"))))
+            await self.show()
 
     # ---- sync
 
@@ -160,6 +192,18 @@ class _View:
         self._bar.set_visibility(state.is_running)
         self._stop.set_visibility(state.is_running)
         self._start.set_visibility(not state.is_running)
+
+
+def _scrolled(label: str) -> TextElement:
+    """A place for what may be wider than the page; keys scroll it too."""
+    return tag("div", classes="lk-scroll", tabindex="0", role="region", aria_label=label)
+
+
+def _show_trouble(trouble: tuple[bytes, str]) -> None:
+    path, reason = trouble
+    with tag("tr"):
+        tag("th", plain(legible(path)), scope="row")
+        tag("td", plain(legible(reason)))
 
 
 def _line(state: SyncState) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -12,50 +12,39 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 from nicegui.events import KeyEventArguments
 
-from lookalike.album.group import DuplicateGroup, Member
-from lookalike.album.plan import Plan
-from lookalike.album.verdicts import Verdict, flags, legible, link_text, size_text, verdicts
-from lookalike.errors import LookalikeError
-from lookalike.web.collection import text_of
+from lookalike.album.acts import ActFacts
+from lookalike.album.verdicts import legible, size_text
+from lookalike.errors import Cancelled, LookalikeError
 from lookalike.web.page.asked import LAST, whole_number
 from lookalike.web.page.frame import frame
-from lookalike.web.page.parts import (
-    button,
-    figures,
-    heading,
-    nothing,
-    notice,
-    panel,
-    picture,
-    picture_url,
-    plain,
-    tag,
-    thumbnail_url,
-    wrong,
-)
-from lookalike.web.review import Groups, file_id, group_id
+from lookalike.web.page.groups import Deciding, group_row
+from lookalike.web.page.keys import keys_dialog
+from lookalike.web.page.moving import MoveBar, cancelled_text
+from lookalike.web.page.parts import button, figures, heading, nothing, notice, plain, tag, wrong
+from lookalike.web.page.planned import show_plan
+from lookalike.web.review import Groups
 from lookalike.web.site import Site
 from lookalike.web.work import Busy, TooSlow
 
 __all__ = ["add"]
 
 _PAGE = 20  # groups
-_MOST_SHOWN = 24  # members of a group, and files of a plan that are listed at once
-_LISTED = 200
+_MOST_SAID = 24  # lines
 _LEVELS = {
     "exact": "the same bytes",
     "near": "the same picture, saved anew",
     "similar": "also edited ones",
 }
-_WORDS = {
-    Verdict.KEEPER: "stays",
-    Verdict.REFERENCE: "stays",
-    Verdict.MAY_GO: "may go",
-    Verdict.LOOK: "look at it",
-}
-_WEAK = 0.8  # of a threshold
 _LOOK_S = 2.0  # until groups that are being found are asked for again
-_KEYS = "Keys: n next, p previous, y keep all, x not duplicates, u undo"
+_KEYS = {
+    "n": "next group (also j)",
+    "p": "previous group (also k)",
+    "Enter": "compare the file that stays with the next of its group",
+    "y": "keep all of the group",
+    "x": "they are no duplicates",
+    "u": "undo the last decision",
+    "?": "this list",
+}
 
 
 def add(site: Site) -> None:
@@ -88,11 +77,15 @@ class _View:
         with tag("div", classes="lk-bar"):
             self._said = tag("p", classes="lk-said", role="status")
             self._undo = tag("div", classes="lk-row")
+            MoveBar(site.review.moving, self.show)
         self._figures = tag("div")
         self._groups = tag("div")
         with ui.dialog() as self._dialog, tag("div", classes="lk-dialog") as self._plan_place:
-            pass
+            self._dialog.props["aria-label"] = "The plan"
+        self._keys = keys_dialog(_KEYS)
         ui.keyboard(on_key=self._on_key, ignore=["input", "select", "textarea"])
+        enter = ui.keyboard(on_key=self._on_enter, repeating=False)
+        enter.props["ignore"] = ["input", "select", "textarea", "button", "a"]
 
     # ---- what is there
 
@@ -108,7 +101,7 @@ class _View:
                 await self.show()
                 return
             folders = await self.site.work.run(review.folders)
-            acts = await self.site.work.run(review.journal)
+            act = await self.site.work.run(review.last_act)
         except (Busy, TooSlow):
             self._groups.clear()
             with self._groups:
@@ -122,8 +115,7 @@ class _View:
             return
         self.shown = shown
         self._fill_choices(folders)
-        undone = next((act.number for act in acts if act.can_be_undone), None)
-        self._fill_undo(undone)
+        self._fill_undo(act)
         self._fill_figures(shown)
         self._fill_groups(shown)
 
@@ -141,13 +133,14 @@ class _View:
                 known, value=self.folder or "", label="Folder", on_change=self._on_folder
             ).classes("lk-wide")
 
-    def _fill_undo(self, act: int | None) -> None:
+    def _fill_undo(self, act: ActFacts | None) -> None:
         self._undo.clear()
         with self._undo:
             if self.site.review.can_forget:
                 button("Undo last decision", self._forget)
             if act is not None:
-                button("Bring back from trash", partial(self._bring_back, act))
+                place = " from trash" if act.how == "trash" else ""
+                button(f"Bring back{place}", partial(self._bring_back, act.number))
             if act is None and not self.site.review.can_forget:
                 tag("span", "Nothing to undo yet", classes="lk-muted")
 
@@ -166,7 +159,7 @@ class _View:
             )
             with tag("div", classes="lk-row"):
                 button("Review the plan", self._review_plan, main=True)
-                tag("span", _KEYS, classes="lk-muted lk-keys")
+                button("Keys: ?", self._keys.open)
 
     def _fill_groups(self, shown: Groups) -> None:
         self._groups.clear()
@@ -179,8 +172,9 @@ class _View:
                     "album.",
                 )
                 return
-            for number, group in enumerate(shown.groups):
-                self._rows.append(self._row(number, group))
+            for number, (name, group) in enumerate(shown.groups.items()):
+                deciding = Deciding(partial(self._decide, number), partial(self._choose, name))
+                self._rows.append(group_row(name, group, deciding))
             self._pages(shown.total)
         self._mark(min(self.at, len(self._rows) - 1), scroll=False)
 
@@ -199,51 +193,6 @@ class _View:
         asked = {"level": self.level, "folder": self.folder, "first": max(first, 0) or None}
         return "/duplicates?" + urlencode({k: v for k, v in asked.items() if v is not None})
 
-    def _row(self, number: int, group: DuplicateGroup) -> TextElement:
-        own = group_id(group)
-        chosen = self.site.review.chosen(own)
-        keeper = chosen or file_id(group.keeper)
-        with panel("lk-group") as row:
-            row.props["data-group"] = own
-            freed = size_text(group.freed_bytes)
-            tag("h2", f"{len(group):,} files, {freed} to be freed")
-            tag("p", _reason(group, chosen=chosen is not None), classes="lk-muted")
-            weak = group.weakest_link
-            told = flags(group)
-            if weak is not None and weak.nearness >= _WEAK:
-                told = [*told, f"weakest link: {legible(link_text(weak))}"]
-            for text in told:
-                tag("p", plain(text), classes="lk-flag")
-            with tag("ul", classes="lk-members"):
-                for member, verdict in verdicts(group)[:_MOST_SHOWN]:
-                    self._member(own, member, verdict, is_keeper=file_id(member) == keeper)
-            if len(group) > _MOST_SHOWN:
-                tag("p", f"and {len(group) - _MOST_SHOWN:,} more files", classes="lk-muted")
-            with tag("div", classes="lk-row"):
-                button("Keep all", partial(self._decide, number, "keep"))
-                button("Not duplicates", partial(self._decide, number, "apart"))
-        return row
-
-    def _member(self, group: str, member: Member, verdict: Verdict, *, is_keeper: bool) -> None:
-        content = member.content
-        picture_id = text_of(content.id)
-        name = plain(legible(member.path))
-        with tag("li", classes="lk-member lk-keeper" if is_keeper else "lk-member"):
-            with tag("a", href=picture_url(picture_id), target="_blank", classes="lk-shot"):
-                picture(thumbnail_url(picture_id), name)
-            tag("p", name, classes="lk-name-of")
-            size = f"{content.width or 0:,} x {content.height or 0:,}, {size_text(content.size)}"
-            tag("p", size, classes="lk-muted lk-small")
-            if member.link is not None and not is_keeper:
-                tag("p", plain(legible(link_text(member.link))), classes="lk-muted lk-small")
-            if is_keeper:
-                tag("p", "stays", classes="lk-mark lk-mark-keeper")
-            else:
-                chosen = self.site.review.chosen(group)
-                word = _WORDS[verdict] if chosen is None else "not the keeper"
-                tag("p", word, classes="lk-mark")
-                button("Keep this one", partial(self._choose, group, file_id(member)), small=True)
-
     # ---- what a reader does
 
     async def _on_level(self, event: Any) -> None:
@@ -253,12 +202,21 @@ class _View:
         asked = {"level": self.level} | ({"folder": event.value} if event.value else {})
         ui.navigate.to("/duplicates?" + urlencode(asked))
 
+    def _is_for_groups(self, event: KeyEventArguments) -> bool:
+        """Whether a key is pressed alone, and no dialog is open that it may be for."""
+        others = event.modifiers.ctrl, event.modifiers.alt, event.modifiers.meta
+        is_open = self._dialog.value or self._keys.value
+        return event.action.keydown and not is_open and not any(others)
+
+    def _on_enter(self, event: KeyEventArguments) -> None:
+        if event.key.name == "Enter" and self._is_for_groups(event) and self._rows:
+            ui.run_javascript(
+                f"getHtmlElement({self._rows[self.at].id})"
+                ".querySelector('[data-lk-compare]')?.click()"
+            )
+
     async def _on_key(self, event: KeyEventArguments) -> None:
-        if (
-            not event.action.keydown
-            or self._dialog.value
-            or any((event.modifiers.ctrl, event.modifiers.alt, event.modifiers.meta))
-        ):
+        if not self._is_for_groups(event):
             return
         key = event.key.name
         if key in ("n", "j"):
@@ -269,6 +227,8 @@ class _View:
             await self._decide(self.at, "keep")
         elif key == "x" and not event.action.repeat:
             await self._decide(self.at, "apart")
+        elif key == "?":
+            self._keys.open()
         elif key == "u" and not event.action.repeat and self.site.review.can_forget:
             await self._forget()
 
@@ -286,15 +246,14 @@ class _View:
             )
 
     async def _choose(self, group: str, file: str) -> None:
-        self.site.review.choose(group, file)
-        if self.shown is not None:
-            self._fill_groups(self.shown)
+        self.site.review.keepers.choose(group, file)
+        await self.show()
 
     async def _decide(self, number: int, kind: str) -> None:
         if self.shown is None or number >= len(self.shown.groups):
             return
         self.at = number
-        review, group = self.site.review, group_id(self.shown.groups[number])
+        review, group = self.site.review, list(self.shown.groups)[number]
         done: Callable[..., Any] = review.keep if kind == "keep" else review.not_duplicates
         said = "All are kept." if kind == "keep" else "Remembered: these are no duplicates."
         await self._do(said, done, group, self.level)
@@ -312,72 +271,44 @@ class _View:
         try:
             done = await self.site.work.finish(work, *args)
             text = said if isinstance(said, str) else said(done)
+        except Cancelled:
+            restoring = work == self.site.review.undo
+            text = cancelled_text(self.site.review.moving.state(), restoring=restoring)
         except LookalikeError as error:
             text = str(error)
-        self._said.text = plain(text)
-        await self.show()
+        if not self._said.is_deleted:  # the reader may have gone meanwhile
+            self._said.text = plain(text)
+            await self.show()
 
     # ---- the plan
 
     async def _review_plan(self) -> None:
+        """Make a plan, check all of it, and show what it would do."""
         review = self.site.review
         try:
-            made = await self.site.work.finish(review.plan, self.level, folder=self.folder)
-            checked = await self.site.work.finish(review.apply, made)
+            plan, checked = await self.site.work.finish(review.reviewed, self.level, self.folder)
+        except Cancelled:
+            self._said.text = "The check was cancelled. Nothing was touched."
+            return
         except LookalikeError as error:
             self._said.text = plain(str(error))
             return
+        if self._said.is_deleted:  # the reader may have gone meanwhile
+            return
+        self._said.text = ""
         self._plan_place.clear()
         with self._plan_place:
-            _show_plan(
-                review.planned(made),
-                [(own.removal.path, own.why) for own in checked.refused],
-                self._dialog.close,
-                partial(self._follow, made),
-            )
+            show_plan(checked, self._dialog.close, partial(self._follow, plan))
         self._dialog.open()
 
     async def _follow(self, plan: str) -> None:
         self._dialog.close()
-        self._said.text = "Moving files to the trash ..."
+        self._said.text = ""
         await self._do(_told, partial(self.site.review.apply, dry_run=False), plan)
 
 
 def _told(done: Any) -> str:
     """How it went: what was done, and what was refused for which reason."""
-    return "\n".join(legible(line) for line in str(done).split("\n")[:_MOST_SHOWN])
-
-
-def _show_plan(
-    plan: Plan,
-    refused: list[tuple[bytes, str]],
-    close: Callable[[], object],
-    follow: Callable[[], Awaitable[None]],
-) -> None:
-    """What would be done, before it is."""
-    tag("h2", f"{len(plan.removals):,} files go to the trash, {size_text(plan.freed_bytes)}")
-    tag(
-        "p",
-        "Each is checked once more right before, byte by byte where it is an exact copy. They can "
-        "be brought back.",
-        classes="lk-muted",
-    )
-    with tag("ul", classes="lk-plan", tabindex="0", aria_label="Files that go"):
-        for own in plan.removals[:_LISTED]:
-            with tag("li"):
-                tag("span", plain(legible(own.path)), classes="lk-name-of")
-                stays = f"{legible(own.keeper)} stays ({own.reason})"
-                tag("span", plain(stays), classes="lk-muted lk-small")
-        if len(plan.removals) > _LISTED:
-            tag("li", f"and {len(plan.removals) - _LISTED:,} more")
-    for path, why in refused[:_MOST_SHOWN]:
-        notice(plain(f"{legible(path)} would stay: {why}"), kind="warning")
-    with tag("div", classes="lk-row"):
-        if plan.removals:
-            button("Move to trash", follow, main=True)
-        button("Cancel", close)
-
-
-def _reason(group: DuplicateGroup, *, chosen: bool) -> str:
-    why = "you have chosen it" if chosen else legible(group.why)
-    return plain(f"The one that stays: {why}.")
+    lines = str(done).split("\n")
+    told = [legible(line) for line in lines[:_MOST_SAID]]
+    return "\n".join([*told, *([f"and {more:,} more"] if (more := len(lines) - len(told)) else [])])

@@ -15,6 +15,7 @@ from lookalike.web.collection import Item
 __all__ = [
     "button",
     "figures",
+    "files_text",
     "heading",
     "is_small",
     "nothing",
@@ -59,6 +60,11 @@ def tag(name: str, text: str = "", *, classes: str = "", **attributes: Any) -> T
 def plain(text: str) -> str:
     """A text that can be sent: bytes of file names that mean no letter become a mark."""
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
+def files_text(count: int) -> str:
+    """A number of files, as people say it."""
+    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def heading(title: str, subtitle: str = "") -> None:

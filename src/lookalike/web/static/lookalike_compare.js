@@ -90,12 +90,17 @@
     own.append(inside);
     own.addEventListener("close", () => own.remove());
     own.addEventListener("click", (event) => event.target === own && own.close());
+    own.addEventListener("keydown", (event) => event.stopPropagation()); // not for what is behind
     document.body.append(own);
     return [own, inside];
   }
 
-  async function compare({ lkCompare, lkTitle, lkWords, lkTurn, lkSmall }) {
-    const query = window.lookalike.state().picture;
+  /* A picture beside the one that is searched for, or beside another that is named. */
+  async function compare({ lkCompare, lkTitle, lkWords, lkTurn, lkSmall, lkWith, lkWithTitle }) {
+    const query = lkWith
+      ? { source: lkWith, title: lkWithTitle }
+      : window.lookalike.state().picture;
+    const names = lkWith ? ["Stays", "Its duplicate"] : ["Searched for", "Found"];
     const [own, inside] = dialog();
     own.showModal();
     try {
@@ -109,8 +114,8 @@
       const row = make("div", "lk-compare-row");
       const turned = TURNS[lkTurn] ? `, ${lkTurn}` : "";
       row.append(
-        figure(first, `Searched for${turned}`, query.title, small),
-        figure(second, "Found", `${lkTitle}: ${lkWords}`, small),
+        figure(first, names[0] + turned, query.title, small),
+        figure(second, names[1], `${lkTitle}: ${lkWords}`, small),
         figure(third, "Difference", `Black where they are the same; ${mean.toFixed(1)} % on average.`, small),
       );
       inside.append(row);
