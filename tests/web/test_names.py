@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from starlette.types import Message, Receive, Scope, Send
+from tests.web.conftest import awaited
 
 from lookalike.errors import InvalidInput
 from lookalike.web.guard import Guard
@@ -106,5 +105,5 @@ def test_what_is_served_knows_how_browsers_come(kind: str, host: bytes, scheme: 
     guard = Guard(app, token="t" * 20, allowed=allowed)
     headers = [(b"host", host), (b"authorization", b"Bearer " + b"t" * 20)]
     scope = {"type": kind, "method": "GET", "scheme": "http", "headers": headers}
-    asyncio.run(guard(scope, receive, send))
+    awaited(guard(scope, receive, send))
     assert seen[0]["scheme"] == scheme

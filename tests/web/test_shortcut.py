@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
+from tests.web.conftest import awaited
 from tests.web.test_api import client_of
 
 from lookalike import Album
@@ -48,7 +48,7 @@ def ask(site: Site, path: str, query: bytes, method: str = "GET") -> tuple[bool,
         sent.append(message)
 
     scope = {"type": "http", "method": method, "path": path, "query_string": query}
-    asyncio.run(Shortcut(through, site)(scope, nothing, send))
+    awaited(Shortcut(through, site)(scope, nothing, send))
     return bool(passed), json.loads(sent[-1]["body"]) if sent else None
 
 

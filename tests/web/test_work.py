@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import pytest
+from tests.web.conftest import awaited
 
 from lookalike.errors import InvalidInput
 from lookalike.web.lane import Lane
@@ -36,7 +37,7 @@ class Doubling:
 
 def in_loop(work: Work, call: Coroutine[Any, Any, Any]) -> Any:
     try:
-        return asyncio.run(call)
+        return awaited(call)
     finally:
         work.close()
 
