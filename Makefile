@@ -41,6 +41,7 @@ bench: $(VENV)/.bench $(VENV)/.test ## set up, measure what the documents quote,
 	  $(VENV)/bin/python benchmarks/engine.py --data fashion-mnist --threads 2 && \
 	  $(VENV)/bin/python benchmarks/engine.py --data fashion-mnist-l1 --table && \
 	  $(VENV)/bin/python benchmarks/engine.py --data glove-50 --table --plot && \
+	  $(VENV)/bin/python benchmarks/batches.py && \
 	  $(VENV)/bin/python benchmarks/shift.py && \
 	  $(VENV)/bin/python benchmarks/guaranteed.py && \
 	  $(VENV)/bin/python benchmarks/living.py && \
