@@ -18,6 +18,8 @@ import pytest
 
 from lookalike import Album
 from lookalike.demo.pictures import write_pictures
+from lookalike.web.album import AlbumCollection
+from lookalike.web.site import Site
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _START_S = 60
@@ -109,6 +111,14 @@ def demo_album(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_album(demo_album: Path, tmp_path: Path) -> Path:
     """A copy of it, for tests that change it."""
     return Path(shutil.copytree(demo_album, tmp_path / "pictures"))
+
+
+@pytest.fixture(scope="module")
+def site(demo_album: Path) -> Iterator[Site]:
+    """What a server has of the album of the demonstration, in this process."""
+    site = Site(AlbumCollection(Album(demo_album)))
+    yield site
+    site.close()
 
 
 @pytest.fixture(scope="session")

@@ -49,13 +49,6 @@ def client_of(site: Site) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def site(demo_album: Path) -> Iterator[Site]:
-    site = Site(AlbumCollection(Album(demo_album)))
-    yield site
-    site.close()
-
-
-@pytest.fixture(scope="module")
 def client(site: Site) -> Iterator[httpx.Client]:
     with client_of(site) as client:
         yield client

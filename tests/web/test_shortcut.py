@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,20 +10,11 @@ from starlette.types import Message, Receive, Scope, Send
 from tests.web.conftest import awaited
 from tests.web.test_api import client_of
 
-from lookalike import Album
-from lookalike.web.album import AlbumCollection
 from lookalike.web.api.shortcut import Shortcut
 from lookalike.web.collection import Query, Unknown
 from lookalike.web.site import Site
 
 NOBODY = "0123456789abcdef"
-
-
-@pytest.fixture(scope="module")
-def site(demo_album: Path) -> Iterator[Site]:
-    site = Site(AlbumCollection(Album(demo_album)))
-    yield site
-    site.close()
 
 
 @pytest.fixture(scope="module")
