@@ -44,7 +44,7 @@ double length_of(const Query& query, std::size_t stride, bool bytes) {
         return std::sqrt(sum);
     }
     const float* row = reinterpret_cast<const float*>(query.row);
-    return std::sqrt(kernels().sum_of_products(row, row, stride / sizeof(float)));
+    return std::sqrt(kernels().sums_of_products(row, row, stride / sizeof(float)).own);
 }
 
 // The Euclidean distance, of rows as they are projected, that belongs to a limit.

@@ -6,6 +6,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "dispatch.h"
+
 namespace lookalike {
 namespace {
 
@@ -63,14 +65,22 @@ bool pack(const Items& items, std::uint8_t limit, std::size_t stride, std::uint8
     return false;
 }
 
+// Rounded once: the scale is a power of two.
 template <typename T>
-bool pack_float_row(const T* values, std::size_t width, double scale, bool lengths,
+float scaled(T value, float scale) {
+    return float(double(value) * double(scale));
+}
+
+float scaled(float value, float scale) {
+    return value * scale;
+}
+
+template <typename T>
+bool pack_float_row(const T* values, std::size_t width, float scale, bool lengths,
                     std::size_t stride, float* row) {
-    for (std::size_t j = 0; j < width; ++j) row[j] = float(double(values[j]) * scale);
+    for (std::size_t j = 0; j < width; ++j) row[j] = scaled(values[j], scale);
     std::fill(row + width, row + stride, 0.0f);
-    double sums[4] = {};  // four, because one sum would wait for itself
-    for (std::size_t j = 0; j < width; ++j) sums[j % 4] += double(row[j]) * double(row[j]);
-    const double squares = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    const double squares = kernels().sums_of_products(row, row, stride).own;
     if (!lengths) return squares <= most_squares;  // phrased so that NaN fails as well
     const double length = std::sqrt(squares);
     row[stride - 1] = float(1.0 / length);
@@ -83,8 +93,8 @@ bool pack_all_floats(const Items& items, float scale, bool lengths, std::size_t 
     const T* values = static_cast<const T*>(items.data);
     bool good = true;
     for (std::size_t i = 0; i < items.count; ++i)
-        good &= pack_float_row(values + i * items.width, items.width, double(scale), lengths,
-                               stride, rows + i * stride);
+        good &= pack_float_row(values + i * items.width, items.width, scale, lengths, stride,
+                               rows + i * stride);
     return good;
 }
 

@@ -22,6 +22,11 @@ struct Range {
     std::uint32_t least, most;
 };
 
+struct Products {
+    double mutual;  // sum of x y
+    double own;     // sum of x x
+};
+
 struct Kernels {
     const char* name;
     int rank;                     // the usable level of highest rank is the default
@@ -66,7 +71,7 @@ struct Kernels {
     // Of two rows of `count` floats, a multiple of 16, in double precision.
     double (*sum_of_squares)(const float* x, const float* y, std::size_t count);
     double (*sum_of_absolutes)(const float* x, const float* y, std::size_t count);
-    double (*sum_of_products)(const float* x, const float* y, std::size_t count);
+    Products (*sums_of_products)(const float* x, const float* y, std::size_t count);
 
     // Writes, ascending, every position i < count with values[i] < limit; returns how many.
     // positions must have room for count + 16 entries: whole vectors are stored.

@@ -96,7 +96,7 @@ std::size_t prefetch_distance(std::size_t stride) {
 }
 
 // Into the second cache only: the first has too few misses under way at a time for so many lines,
-// and a row that waits there costs little more (Zen 3: a seventh of a search).
+// and a row that waits there costs little more (Zen 4: a seventh of a search).
 void prefetch_row(const std::uint8_t* row, std::size_t stride) {
     for (std::size_t j = 0; j < stride && j < 2048; j += 64)
         _mm_prefetch(reinterpret_cast<const char*>(row + j), _MM_HINT_T1);
@@ -286,13 +286,17 @@ struct Absolute {
 
 struct Product {
     static __m256 of(__m256 x, __m256 y) { return _mm256_mul_ps(x, y); }
-    static __m256d of(__m256d x, __m256d y) { return _mm256_mul_pd(x, y); }
 };
 
 // Lanes i and i + 2, then 0 and 1.
 float fold(__m128 four) {
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+double fold(__m256d four) {
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(two) + _mm_cvtsd_f64(_mm_unpackhi_pd(two, two));
 }
 
 // The sum of all terms in the 16 lanes of kernels.h: `low` holds lanes 0 to 7.
@@ -318,9 +322,21 @@ double double_sum(const float* x, const float* y, std::size_t count) {
         high = _mm256_add_pd(high, Term::of(_mm256_cvtps_pd(_mm_loadu_ps(x + j + 4)),
                                             _mm256_cvtps_pd(_mm_loadu_ps(y + j + 4))));
     }
-    const __m256d four = _mm256_add_pd(low, high);
-    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
-    return _mm_cvtsd_f64(two) + _mm_cvtsd_f64(_mm_unpackhi_pd(two, two));
+    return fold(_mm256_add_pd(low, high));
+}
+
+Products sums_of_products(const float* x, const float* y, std::size_t count) {
+    __m256d mutual[2] = {_mm256_setzero_pd(), _mm256_setzero_pd()};
+    __m256d own[2] = {mutual[0], mutual[0]};
+    for (std::size_t j = 0; j < count; j += 8) {
+        for (std::size_t h = 0; h < 2; ++h) {
+            const __m256d a = _mm256_cvtps_pd(_mm_loadu_ps(x + j + 4 * h));
+            const __m256d b = _mm256_cvtps_pd(_mm_loadu_ps(y + j + 4 * h));
+            mutual[h] = _mm256_add_pd(mutual[h], _mm256_mul_pd(a, b));
+            own[h] = _mm256_add_pd(own[h], _mm256_mul_pd(a, a));
+        }
+    }
+    return {fold(_mm256_add_pd(mutual[0], mutual[1])), fold(_mm256_add_pd(own[0], own[1]))};
 }
 
 std::uint32_t bits_of(float value) {
@@ -717,29 +733,50 @@ void project_bytes(const std::uint8_t* rows, std::size_t stride, std::size_t cou
     }
 }
 
-template <std::size_t vectors>
-void project_some_floats(const float* row, std::size_t width, const float* mean,
+// Outputs k to k + 8 * vectors of some rows, which share what is read of the matrix. Every sum is
+// taken in one order, so that it takes six of them, side by side, to keep the adders busy.
+template <std::size_t rows, std::size_t vectors>
+void project_some_floats(const float* x, std::size_t stride, std::size_t width, const float* mean,
                          const float* matrix, std::size_t outputs, float* sums) {
-    __m256 sum[vectors] = {};
+    __m256 sum[rows][vectors] = {};
     for (std::size_t j = 0; j < width; ++j, matrix += outputs) {
-        const __m256 centred = _mm256_set1_ps(row[j] - mean[j]);
-        for (std::size_t v = 0; v < vectors; ++v)
-            sum[v] = _mm256_add_ps(sum[v], _mm256_mul_ps(centred, _mm256_loadu_ps(matrix + 8 * v)));
+        __m256 centred[rows];
+        for (std::size_t i = 0; i < rows; ++i)
+            centred[i] = _mm256_set1_ps(x[i * stride + j] - mean[j]);
+        for (std::size_t v = 0; v < vectors; ++v) {
+            const __m256 directions = _mm256_loadu_ps(matrix + 8 * v);
+            for (std::size_t i = 0; i < rows; ++i)
+                sum[i][v] = _mm256_add_ps(sum[i][v], _mm256_mul_ps(centred[i], directions));
+        }
     }
-    for (std::size_t v = 0; v < vectors; ++v) _mm256_storeu_ps(sums + 8 * v, sum[v]);
+    for (std::size_t i = 0; i < rows; ++i)
+        for (std::size_t v = 0; v < vectors; ++v)
+            _mm256_storeu_ps(sums + i * outputs + 8 * v, sum[i][v]);
+}
+
+// As many vectors of outputs as there are, `most` at a time; their number is even.
+template <std::size_t rows, std::size_t most>
+void project_float_rows(const float* x, std::size_t stride, std::size_t width, const float* mean,
+                        const float* matrix, std::size_t outputs, std::size_t first, float* sums) {
+    if constexpr (most > 2)
+        if (first + 8 * most > outputs)
+            return project_float_rows<rows, most - 2>(x, stride, width, mean, matrix, outputs,
+                                                      first, sums);
+    project_some_floats<rows, most>(x, stride, width, mean, matrix + first, outputs, sums + first);
+    if (first + 8 * most < outputs)
+        project_float_rows<rows, most>(x, stride, width, mean, matrix, outputs, first + 8 * most,
+                                       sums);
 }
 
 void project_floats(const float* rows, std::size_t stride, std::size_t count, std::size_t width,
                     const float* mean, const float* matrix, std::size_t outputs, float* sums) {
-    for (std::size_t i = 0; i < count; ++i, rows += stride, sums += outputs) {
-        std::size_t k = 0;
-        for (; k + 64 <= outputs; k += 64)
-            project_some_floats<8>(rows, width, mean, matrix + k, outputs, sums + k);
-        for (; k + 32 <= outputs; k += 32)
-            project_some_floats<4>(rows, width, mean, matrix + k, outputs, sums + k);
-        for (; k < outputs; k += 16)
-            project_some_floats<2>(rows, width, mean, matrix + k, outputs, sums + k);
-    }
+    std::size_t i = 0;
+    for (; i + 2 <= count; i += 2)
+        project_float_rows<2, 6>(rows + i * stride, stride, width, mean, matrix, outputs, 0,
+                                 sums + i * outputs);
+    if (i < count)
+        project_float_rows<1, 8>(rows + i * stride, stride, width, mean, matrix, outputs, 0,
+                                 sums + i * outputs);
 }
 
 // Sums of code times query for the 16 vectors of a block, eight in each half.
@@ -853,7 +890,7 @@ const Kernels avx2_kernels = {
     .float_angles_at = each_at<Angle>,
     .sum_of_squares = double_sum<Square>,
     .sum_of_absolutes = double_sum<Absolute>,
-    .sum_of_products = double_sum<Product>,
+    .sums_of_products = sums_of_products,
     .positions_below = positions_below,
     .count_at_most = count_at_most,
     .least = least,

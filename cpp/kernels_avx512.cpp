@@ -76,9 +76,10 @@ std::size_t prefetch_distance(std::size_t stride) {
     return rows < 4 ? 4 : rows > 24 ? 24 : rows;
 }
 
+// Into the second cache only: the first has too few misses under way at a time for so many lines.
 void prefetch_row(const std::uint8_t* row, std::size_t stride) {
     for (std::size_t j = 0; j < stride && j < 2048; j += 64)
-        _mm_prefetch(reinterpret_cast<const char*>(row + j), _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(row + j), _MM_HINT_T1);
 }
 
 void absolute_differences_at(const std::uint8_t* rows, std::size_t stride,
@@ -256,7 +257,6 @@ struct Absolute {
 
 struct Product {
     static __m512 of(__m512 x, __m512 y) { return _mm512_mul_ps(x, y); }
-    static __m512d of(__m512d x, __m512d y) { return _mm512_mul_pd(x, y); }
 };
 
 // Lanes i and i + 8, i + 4, i + 2, i + 1.
@@ -267,6 +267,13 @@ float fold(__m512 sixteen) {
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+double fold(__m512d eight) {
+    const __m256d four =
+        _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd(eight, 1));
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(two) + _mm_cvtsd_f64(_mm_unpackhi_pd(two, two));
 }
 
 template <typename Term>
@@ -284,10 +291,18 @@ double double_sum(const float* x, const float* y, std::size_t count) {
     for (std::size_t j = 0; j < count; j += 8)
         sums = _mm512_add_pd(sums, Term::of(_mm512_cvtps_pd(_mm256_loadu_ps(x + j)),
                                             _mm512_cvtps_pd(_mm256_loadu_ps(y + j))));
-    const __m256d four =
-        _mm256_add_pd(_mm512_castpd512_pd256(sums), _mm512_extractf64x4_pd(sums, 1));
-    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
-    return _mm_cvtsd_f64(two) + _mm_cvtsd_f64(_mm_unpackhi_pd(two, two));
+    return fold(sums);
+}
+
+Products sums_of_products(const float* x, const float* y, std::size_t count) {
+    __m512d mutual = _mm512_setzero_pd(), own = mutual;
+    for (std::size_t j = 0; j < count; j += 8) {
+        const __m512d a = _mm512_cvtps_pd(_mm256_loadu_ps(x + j));
+        const __m512d b = _mm512_cvtps_pd(_mm256_loadu_ps(y + j));
+        mutual = _mm512_add_pd(mutual, _mm512_mul_pd(a, b));
+        own = _mm512_add_pd(own, _mm512_mul_pd(a, a));
+    }
+    return {fold(mutual), fold(own)};
 }
 
 std::uint32_t bits_of(float value) {
@@ -715,31 +730,52 @@ void project_bytes(const std::uint8_t* rows, std::size_t stride, std::size_t cou
                                  sums + i * outputs);
 }
 
-template <std::size_t vectors>
-void project_some_floats(const float* row, std::size_t width, const float* mean,
+// Outputs k to k + 16 * vectors of some rows, which share what is read of the matrix. Every sum is
+// taken in one order, so that it takes eight of them, side by side, to keep the adders busy.
+template <std::size_t rows, std::size_t vectors>
+void project_some_floats(const float* x, std::size_t stride, std::size_t width, const float* mean,
                          const float* matrix, std::size_t outputs, float* sums) {
-    __m512 sum[vectors];
-    for (std::size_t v = 0; v < vectors; ++v) sum[v] = _mm512_setzero_ps();
+    __m512 sum[rows][vectors];
+    for (std::size_t i = 0; i < rows; ++i)
+        for (std::size_t v = 0; v < vectors; ++v) sum[i][v] = _mm512_setzero_ps();
     for (std::size_t j = 0; j < width; ++j, matrix += outputs) {
-        const __m512 centred = _mm512_set1_ps(row[j] - mean[j]);
-        for (std::size_t v = 0; v < vectors; ++v)
-            sum[v] =
-                _mm512_add_ps(sum[v], _mm512_mul_ps(centred, _mm512_loadu_ps(matrix + 16 * v)));
+        __m512 centred[rows];
+        for (std::size_t i = 0; i < rows; ++i)
+            centred[i] = _mm512_set1_ps(x[i * stride + j] - mean[j]);
+        for (std::size_t v = 0; v < vectors; ++v) {
+            const __m512 directions = _mm512_loadu_ps(matrix + 16 * v);
+            for (std::size_t i = 0; i < rows; ++i)
+                sum[i][v] = _mm512_add_ps(sum[i][v], _mm512_mul_ps(centred[i], directions));
+        }
     }
-    for (std::size_t v = 0; v < vectors; ++v) _mm512_storeu_ps(sums + 16 * v, sum[v]);
+    for (std::size_t i = 0; i < rows; ++i)
+        for (std::size_t v = 0; v < vectors; ++v)
+            _mm512_storeu_ps(sums + i * outputs + 16 * v, sum[i][v]);
+}
+
+// As many vectors of outputs as there are, `most` at a time.
+template <std::size_t rows, std::size_t most>
+void project_float_rows(const float* x, std::size_t stride, std::size_t width, const float* mean,
+                        const float* matrix, std::size_t outputs, std::size_t first, float* sums) {
+    if constexpr (most > 1)
+        if (first + 16 * most > outputs)
+            return project_float_rows<rows, most - 1>(x, stride, width, mean, matrix, outputs,
+                                                      first, sums);
+    project_some_floats<rows, most>(x, stride, width, mean, matrix + first, outputs, sums + first);
+    if (first + 16 * most < outputs)
+        project_float_rows<rows, most>(x, stride, width, mean, matrix, outputs, first + 16 * most,
+                                       sums);
 }
 
 void project_floats(const float* rows, std::size_t stride, std::size_t count, std::size_t width,
                     const float* mean, const float* matrix, std::size_t outputs, float* sums) {
-    for (std::size_t i = 0; i < count; ++i, rows += stride, sums += outputs) {
-        std::size_t k = 0;
-        for (; k + 128 <= outputs; k += 128)
-            project_some_floats<8>(rows, width, mean, matrix + k, outputs, sums + k);
-        for (; k + 64 <= outputs; k += 64)
-            project_some_floats<4>(rows, width, mean, matrix + k, outputs, sums + k);
-        for (; k < outputs; k += 16)
-            project_some_floats<1>(rows, width, mean, matrix + k, outputs, sums + k);
-    }
+    std::size_t i = 0;
+    for (; i + 2 <= count; i += 2)
+        project_float_rows<2, 8>(rows + i * stride, stride, width, mean, matrix, outputs, 0,
+                                 sums + i * outputs);
+    if (i < count)
+        project_float_rows<1, 8>(rows + i * stride, stride, width, mean, matrix, outputs, 0,
+                                 sums + i * outputs);
 }
 
 // Sums of code times query for the 16 vectors of a block. High nibbles stay where they are, which
@@ -896,7 +932,7 @@ const Kernels avx512_kernels = {
     .float_angles_at = each_at<Angle>,
     .sum_of_squares = double_sum<Square>,
     .sum_of_absolutes = double_sum<Absolute>,
-    .sum_of_products = double_sum<Product>,
+    .sums_of_products = sums_of_products,
     .positions_below = positions_below,
     .count_at_most = count_at_most,
     .least = least,

@@ -73,6 +73,11 @@ double double_sum(const float* x, const float* y, std::size_t count) {
     return lane_sum<double, 8, term>(x, y, count);
 }
 
+Products sums_of_products(const float* x, const float* y, std::size_t count) {
+    return {double_sum<product_term<double>>(x, y, count),
+            double_sum<product_term<double>>(x, x, count)};
+}
+
 std::uint32_t bits_of(float value) {
     std::uint32_t bits;
     __builtin_memcpy(&bits, &value, sizeof bits);
@@ -295,7 +300,7 @@ const Kernels scalar_kernels = {
     .float_angles_at = each_at<angle>,
     .sum_of_squares = double_sum<square_term<double>>,
     .sum_of_absolutes = double_sum<absolute_term<double>>,
-    .sum_of_products = double_sum<product_term<double>>,
+    .sums_of_products = sums_of_products,
     .positions_below = positions_below,
     .count_at_most = count_at_most,
     .least = least,

@@ -67,14 +67,17 @@ void make_length_one(const std::uint8_t* row, std::size_t stride, std::uint8_t* 
     to[last] = 0.0f;
 }
 
-double cosine_distance(const float* x, const float* y, std::size_t last) {
-    // The last float is no value of the vector: leave its term out.
-    const Kernels& k = kernels();
-    const auto product = [&](const float* a, const float* b) {
-        return k.sum_of_products(a, b, last + 1) - double(a[last]) * double(b[last]);
-    };
+// The last float is no value of the vector: its terms are left out.
+Products products_of(const float* x, const float* y, std::size_t last) {
+    const Products products = kernels().sums_of_products(x, y, last + 1);
+    return {products.mutual - double(x[last]) * double(y[last]),
+            products.own - double(x[last]) * double(x[last])};
+}
+
+double cosine_distance(const float* x, const float* y, double square_of_y, std::size_t last) {
     if (std::memcmp(x, y, last * sizeof(float)) == 0) return 0.0;
-    const double cosine = product(x, y) / std::sqrt(product(x, x) * product(y, y));
+    const Products products = products_of(x, y, last);
+    const double cosine = products.mutual / std::sqrt(products.own * square_of_y);
     return std::clamp(1.0 - cosine, 0.0, 2.0);
 }
 
@@ -161,13 +164,19 @@ double Verifier::distance_between(const std::uint8_t* row, const std::uint8_t* o
     return distance_at(distance);
 }
 
-double Verifier::exact_distance(Key key, const Query& query) const {
+double Verifier::exact_square(const Query& query) const {
+    if (measure_ != Measure::float_angles) return 0.0;
+    const float* exact = floats_at(query.exact);
+    return products_of(exact, exact, rows_.stride / sizeof(float) - 1).own;
+}
+
+double Verifier::exact_distance(Key key, const Query& query, double square) const {
     if (measure_ == Measure::squared_differences) return std::sqrt(double(key_distance(key)));
     if (!is_float(measure_)) return double(key_distance(key));
     const float* row = floats_at(rows_.data + key_slot(key) * rows_.stride);
     const float* exact = floats_at(query.exact);
     const std::size_t floats = rows_.stride / sizeof(float);
-    if (measure_ == Measure::float_angles) return cosine_distance(row, exact, floats - 1);
+    if (measure_ == Measure::float_angles) return cosine_distance(row, exact, square, floats - 1);
     if (measure_ == Measure::float_absolutes)
         return kernels().sum_of_absolutes(row, exact, floats) / double(values_.scale);
     return std::sqrt(kernels().sum_of_squares(row, exact, floats)) / double(values_.scale);
@@ -177,8 +186,9 @@ std::vector<Hit> Verifier::hits(const std::vector<Key>& keys, const Query& query
                                 double radius) const {
     std::vector<Hit> hits;
     hits.reserve(keys.size());
+    const double square = exact_square(query);
     for (const Key key : keys) {
-        const double distance = exact_distance(key, query);
+        const double distance = exact_distance(key, query, square);
         if (distance <= radius) hits.push_back({distance, key_slot(key)});
     }
     std::sort(hits.begin(), hits.end());
@@ -189,11 +199,12 @@ void Verifier::write(Nearest& nearest, const Query& query, std::size_t k, std::i
                      double* distances) const {
     const std::vector<Key>& keys = nearest.sorted();
     std::size_t found = std::min(keys.size(), k);
+    const double square = exact_square(query);
     if (is_float(measure_)) {
         thread_local std::vector<Hit> hits;
         hits.clear();
         for (const Key key : keys) {
-            const double distance = exact_distance(key, query);
+            const double distance = exact_distance(key, query, square);
             // What is no number has no order; rows of a file of strangers may be anything.
             hits.push_back({std::isnan(distance) ? infinity : distance, key_slot(key)});
         }
@@ -205,7 +216,7 @@ void Verifier::write(Nearest& nearest, const Query& query, std::size_t k, std::i
     } else {
         for (std::size_t i = 0; i < found; ++i) {
             slots[i] = std::int64_t(key_slot(keys[i]));
-            distances[i] = exact_distance(keys[i], query);
+            distances[i] = exact_distance(keys[i], query, square);
         }
     }
     std::fill(slots + found, slots + k, -1);

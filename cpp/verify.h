@@ -115,7 +115,9 @@ public:
     std::vector<Hit> hits(const std::vector<Key>& keys, const Query& query, double radius) const;
 
 private:
-    double exact_distance(Key key, const Query& query) const;
+    // The sum of a query's squares where distances are of angles, which need it, and 0 elsewhere.
+    double exact_square(const Query& query) const;
+    double exact_distance(Key key, const Query& query, double square) const;
 
     Rows rows_;
     Measure measure_;
