@@ -13,8 +13,7 @@ namespace lookalike {
 namespace {
 
 constexpr unsigned most_bits = 24;
-constexpr std::size_t rows_ahead = 16;      // buckets whose rows are asked for early
-constexpr std::size_t sorted_together = 4;  // substrings a task sorts
+constexpr std::size_t rows_ahead = 16;  // buckets whose rows are asked for early
 constexpr std::size_t queries_together = 8;
 
 std::uint64_t read_bytes(const std::uint8_t* bytes, std::size_t count) {
@@ -50,6 +49,20 @@ double flip_count(unsigned bits, int from, int to) {
         count += ways;
     }
     return count;
+}
+
+// Counting sort: the rows of key k become order[starts[k], starts[k + 1]).
+void sort_by_substring(const Rows& rows, const Substring& substring, std::uint32_t* starts,
+                       std::uint32_t* order) {
+    std::vector<std::uint32_t> keys(rows.count);
+    std::fill(starts, starts + substring.keys() + 1, 0u);
+    for (std::size_t i = 0; i < rows.count; ++i) {
+        keys[i] = substring.key(rows.data + i * rows.stride, rows.stride);
+        ++starts[keys[i] + 1];
+    }
+    std::partial_sum(starts, starts + substring.keys() + 1, starts);
+    std::vector<std::uint32_t> next(starts, starts + substring.keys());
+    for (std::size_t i = 0; i < rows.count; ++i) order[next[keys[i]]++] = std::uint32_t(i);
 }
 
 }  // namespace
@@ -266,25 +279,9 @@ void sort_by_substrings(const Rows& rows, const std::vector<Substring>& substrin
         first.push_back(starts);
         starts += std::size_t(substring.keys()) + 1;
     }
-    // Several substrings at a time: their counters and a stretch of rows share the cache.
-    run_pieces(substrings.size(), sorted_together, threads,
-               [&](std::size_t s, std::size_t end, std::size_t) {
-                   for (; s < end; ++s) {
-                       const Substring& substring = substrings[s];
-                       std::vector<std::uint32_t> keys(rows.count);
-                       std::uint32_t* counts = first[s];
-                       std::fill(counts, counts + substring.keys() + 1, 0u);
-                       for (std::size_t i = 0; i < rows.count; ++i) {
-                           keys[i] = substring.key(rows.data + i * rows.stride, rows.stride);
-                           ++counts[keys[i] + 1];
-                       }
-                       std::partial_sum(counts, counts + substring.keys() + 1, counts);
-                       std::vector<std::uint32_t> next(counts, counts + substring.keys());
-                       std::uint32_t* sorted = order + s * rows.count;
-                       for (std::size_t i = 0; i < rows.count; ++i)
-                           sorted[next[keys[i]]++] = std::uint32_t(i);
-                   }
-               });
+    run_tasks(substrings.size(), threads, [&](std::size_t s, std::size_t) {
+        sort_by_substring(rows, substrings[s], first[s], order + s * rows.count);
+    });
 }
 
 SubstringJoin::SubstringJoin(const MultiIndex& index, std::size_t substring, std::size_t radius,
