@@ -15,7 +15,7 @@ from lookalike.engines.sketch import cells_for
 __all__ = ["cells_cost_ns", "cells_may_pay", "exact_cost_ns", "lookup_costs"]
 
 _PER_BYTE_STREAMED = 0.04
-_PER_PRODUCT = 0.009  # of the projection
+_PER_PRODUCT, _PER_FLOAT_PRODUCT = 0.009, 0.02  # of the projection
 _PER_SKETCH_BYTE = 0.018
 _PER_PROBE = 40.0
 _PER_CANDIDATE = 35.0
@@ -44,9 +44,10 @@ def cells_cost_ns(
 ) -> float:
     """Cost of a search in cells: project, rank cells, scan sketches, verify rows."""
     sketch_bytes = dimensions / 2 + 4
+    per_product = _PER_FLOAT_PRODUCT if rows.are_floats else _PER_PRODUCT
     return (
         _PER_SEARCH
-        + _PER_PRODUCT * rows.width * dimensions
+        + per_product * rows.width * dimensions
         + _PER_SKETCH_BYTE * sketch_bytes * (cells + scanned)
         + _PER_PROBE * probes
         + (_PER_CANDIDATE + _PER_CANDIDATE_BYTE * float(rows.array.shape[1])) * candidates
