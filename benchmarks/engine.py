@@ -57,6 +57,7 @@ TARGETS = (
 PROMISES = (0.80, 0.90, 0.95, 0.98, 0.99, 0.995, 0.999)
 OURS = "lookalike"
 GRID_QUERIES, QUICK_QUERIES = 2000, 200
+FINALISTS = 3  # settings of either side that take turns before a duel
 ROOT = Path(__file__).parents[1]
 KINDS = {"one": "one query a call", "batch": "in batch"}
 
@@ -342,25 +343,38 @@ def of(program: str, points: Sequence[Point]) -> list[Point]:
     return [point for point in points if point.program == program]
 
 
+def fastest(points: Sequence[Point], level: float, kind: str) -> list[Point]:
+    """The points that reach a level, the fastest first."""
+    reach = [point for point in points if point.recall(kind) >= level]
+    return sorted(reach, key=lambda p: p.qps(kind), reverse=True)
+
+
 def best(points: Sequence[Point], level: float, kind: str) -> Point | None:
     """The fastest point that reaches a level."""
-    reach = [point for point in points if point.recall(kind) >= level]
-    return max(reach, key=lambda p: p.qps(kind), default=None)
+    return next(iter(fastest(points, level, kind)), None)
 
 
 def duels(
     rivals: Mapping[str, Peer], points: Sequence[Point], problem: Problem, rounds: int
 ) -> list[Duel]:
-    """Ours in turns with the fastest peer of this run, at each level, each way of asking."""
+    """Ours in turns with the fastest peer of this run, at each level, each way of asking.
+
+    Of either side the settings that were fastest take turns first: each was measured at a time of
+    its own, and the machine may have been busy with other things then.
+    """
     held = []
     for level, kind in product(LEVELS, KINDS):
-        ours = best(of(OURS, points), level, kind)
         peers = [point for point in points if point.program in rivals and point.program != OURS]
-        theirs = best(peers, level, kind)
-        if ours is not None and theirs is not None:
-            pair = (ours, theirs)
-            rates = in_turns(rivals, pair, problem, kind, rounds)
-            held.append(Duel(level, kind, theirs.program, *rates, *(p.recall(kind) for p in pair)))
+        sides = [fastest(side, level, kind)[:FINALISTS] for side in (of(OURS, points), peers)]
+        if not all(sides):
+            continue
+        finalists = [point for side in sides for point in side]
+        tried = dict(
+            zip(map(id, finalists), in_turns(rivals, finalists, problem, kind, 3), strict=True)
+        )
+        pair = [max(side, key=lambda point: tried[id(point)]) for side in sides]
+        rates = in_turns(rivals, pair, problem, kind, rounds)
+        held.append(Duel(level, kind, pair[1].program, *rates, *(p.recall(kind) for p in pair)))
     return held
 
 
@@ -369,12 +383,16 @@ def in_turns(
 ) -> list[float]:
     """Queries a second of each point, its program set and asked in its turns."""
     count = min(len(problem.queries), GRID_QUERIES)
+
+    def answer(peer: Peer, setting: Setting, ask: Callable[[int], Array]) -> None:
+        peer.use(setting)
+        ask(count)
+
     programs: list[harness.Program] = []
     for point in points:
         peer = rivals[point.program]
-        peer.use(point.setting)
         ask = (one_by_one if kind == "one" else in_batch)(peer, peer.form(problem.queries[:count]))
-        programs.append((point.program, partial(ask, count), count, ""))
+        programs.append((str(point), partial(answer, peer, point.setting, ask), count, ""))
     return [1e6 / timing.microseconds for timing in harness.in_turns(programs, rounds=rounds)]
 
 
