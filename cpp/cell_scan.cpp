@@ -46,26 +46,38 @@ std::size_t cut_ties(std::size_t count, std::size_t wanted, std::uint32_t* estim
     return wanted;
 }
 
-// Leaves the `wanted` smallest keys, and at least the first `in_order` of them in order.
-void first_in_order(std::size_t wanted, std::size_t in_order, std::vector<Key>& keys,
-                    std::vector<Key>& sorted) {
-    if (keys.size() > most_counted) {
-        const auto end = keys.begin() + std::ptrdiff_t(wanted);
-        std::nth_element(keys.begin(), end - (end == keys.end()), keys.end());
-        keys.resize(wanted);
-        std::partial_sort(keys.begin(), keys.begin() + std::ptrdiff_t(std::min(in_order, wanted)),
-                          keys.end());
-        return;
-    }
-    // Few keys are placed quickest by counting the smaller ones: nothing there to mispredict.
-    sorted.resize(keys.size());
-    for (const Key key : keys) {
+// Leaves the `wanted` smallest distances and their cells, ties by number.
+std::size_t keep_nearest(std::size_t count, std::size_t wanted, std::uint32_t* distances,
+                         std::uint32_t* cells) {
+    const std::uint32_t most = about_kth_smallest(distances, count, wanted, 0);
+    const std::size_t kept = kernels().keep_below(distances, cells, count, most + 1);
+    return kept > wanted ? cut_ties(kept, wanted, distances, cells) : kept;
+}
+
+// Few keys are placed quickest by counting the smaller ones: nothing there to mispredict.
+void sort_few(std::size_t count, std::vector<Key>& keys) {
+    Key sorted[most_counted];
+    for (std::size_t i = 0; i < count; ++i) {
         std::size_t place = 0;
-        for (const Key other : keys) place += other < key;
-        sorted[place] = key;
+        for (std::size_t j = 0; j < count; ++j) place += keys[j] < keys[i];
+        sorted[place] = keys[i];
     }
-    sorted.resize(wanted);
-    std::swap(keys, sorted);
+    std::copy_n(sorted, count, keys.begin());
+}
+
+// The keys of distances and cells, at least the first `in_order` of them ascending.
+void first_in_order(std::size_t in_order, std::size_t count, const std::uint32_t* distances,
+                    const std::uint32_t* cells, std::vector<Key>& keys) {
+    const std::size_t least = std::min(in_order, count);
+    const std::uint32_t most = about_kth_smallest(distances, count, least, least);
+    keys.resize(count);
+    std::size_t near = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        keys[i] = make_key(distances[i], cells[i]);
+        if (distances[i] <= most) std::swap(keys[near++], keys[i]);
+    }
+    if (near <= most_counted) return sort_few(near, keys);
+    std::sort(keys.begin(), keys.begin() + std::ptrdiff_t(near));
 }
 
 float float_of(std::uint32_t bits) {
@@ -90,7 +102,6 @@ struct CellScan::Hashed {
 struct CellScan::Scratch {
     QueryCode cell_query;
     std::vector<std::uint32_t> cell_distances, positions;
-    std::vector<Key> sorted;
     std::vector<std::uint32_t> estimates, slots;
     std::size_t kept = 0;
     std::size_t scanned = 0;
@@ -129,7 +140,7 @@ void CellScan::project(const Queries& queries, std::size_t first, std::size_t co
 
 void CellScan::rank_cells(const float* y, Scratch& scratch) const {
     cells_.code_query(y, scratch.cell_query);
-    scratch.cell_distances.resize(cells_.padded_size());
+    scratch.cell_distances.resize(cells_.padded_size() + block_vectors);
     scratch.positions.resize(std::max(scratch.positions.size(), cells_.padded_size() + 16));
     cells_.rank(scratch.cell_query, scratch.cell_distances.data());
 }
@@ -157,9 +168,8 @@ void CellScan::choose_cells(std::size_t probes, Scratch& scratch, Hashed& hashed
     const std::size_t wanted = std::min(probes, cells_.size());
     const std::size_t compared = cells_.first_cells(distances, compared_for(wanted), first);
     cells_.exact_distances(hashed.y, first, compared, distances);
-    hashed.probed.resize(compared);
-    for (std::size_t i = 0; i < compared; ++i) hashed.probed[i] = make_key(distances[i], first[i]);
-    first_in_order(wanted, scanned_in_order, hashed.probed, scratch.sorted);
+    const std::size_t chosen = keep_nearest(compared, wanted, distances, first);
+    first_in_order(scanned_in_order, chosen, distances, first, hashed.probed);
     hashed.nearest = float_of(key_distance(hashed.probed[0]));
 }
 
