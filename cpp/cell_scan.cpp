@@ -14,12 +14,13 @@
 namespace lookalike {
 namespace {
 
-constexpr std::size_t queries_together = 16;  // that a task hashes or answers
-constexpr std::size_t queries_sorted = 8192;  // of a batch, by the cells that they look into
-constexpr std::size_t scanned_in_order = 16;  // nearest cells that are sorted
-constexpr std::size_t most_counted = 48;      // keys that are sorted by counting
-constexpr std::size_t more_probes = 4;        // times as many, when too few rows were found
-constexpr std::size_t lines_ahead = 16;       // cache lines of the next cell asked for early
+constexpr std::size_t queries_together = 16;       // that a task hashes or answers
+constexpr std::size_t queries_sorted = 8192;       // of a batch, by the cells that they look into
+constexpr std::size_t scanned_in_order = 16;       // nearest cells that are sorted
+constexpr std::size_t most_counted = 48;           // keys that are sorted by counting
+constexpr std::size_t more_probes = 4;             // times as many, when too few rows were found
+constexpr std::size_t lines_ahead = 16;            // cache lines of the next cell asked for early
+constexpr std::size_t rows_ahead_bytes = 1 << 18;  // of rows asked for while cells are scanned
 
 // Whose exact distances decide which cells are probed: a few more than these, that rank first.
 std::size_t compared_for(std::size_t probes) {
@@ -244,6 +245,20 @@ void CellScan::scan_cell(Key probe, std::uint32_t limit, const Hashed& hashed,
     scratch.scanned += count * block_vectors;
 }
 
+// Asks for the rows that were kept so far, which are nearly all of those that will be verified:
+// they arrive while the other cells are scanned. Into the second cache, and no more than fits
+// there.
+void CellScan::ask_for_rows(const Scratch& scratch) const {
+    const Rows& rows = verifier_.rows();
+    const std::size_t count = std::min(scratch.kept, rows_ahead_bytes / rows.stride);
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::uint32_t row = blocks_.rows[scratch.slots[i]];
+        if (row == no_row) continue;
+        const std::uint8_t* data = rows.data + row * rows.stride;
+        for (std::size_t at = 0; at < rows.stride; at += 64) __builtin_prefetch(data + at, 0, 2);
+    }
+}
+
 // Leaves the slots of the `candidates` smallest estimates of the probed cells, or a few more: at
 // most one in 32.
 void CellScan::filter(const Hashed& hashed, Scratch& scratch) const {
@@ -258,6 +273,7 @@ void CellScan::filter(const Hashed& hashed, Scratch& scratch) const {
             kernels().keep_below(estimates, scratch.slots.data(), scratch.kept, most + 1);
         limit = most;
     };
+    const std::size_t nearly_all = hashed.probed.size() * 3 / 4;
     for (std::size_t i = 0; i < hashed.probed.size(); ++i) {
         if (i + 1 < hashed.probed.size()) {
             const std::uint8_t* next =
@@ -266,8 +282,10 @@ void CellScan::filter(const Hashed& hashed, Scratch& scratch) const {
                 __builtin_prefetch(next + 64 * line);
         }
         scan_cell(hashed.probed[i], limit, hashed, scratch);
-        if (scratch.kept > (i == 0 ? candidates : 2 * candidates + 64))
+        const bool are_most = i + 1 == nearly_all;
+        if (scratch.kept > (i == 0 || are_most ? candidates : 2 * candidates + 64))
             keep_smallest(candidates / 8 + 1);
+        if (are_most) ask_for_rows(scratch);
     }
     // A row more costs more than a step of the bisection: this time there is little slack.
     if (scratch.kept > candidates) keep_smallest(candidates / 32);

@@ -79,6 +79,7 @@ private:
               Hashed& hashed) const;
     void hash_some(const Queries& queries, std::size_t i, std::size_t end, const Efforts& efforts,
                    Scratch& scratch, Part& part) const;
+    void ask_for_rows(const Scratch& scratch) const;
     void filter(const Hashed& hashed, Scratch& scratch) const;
     void filter_at_least(std::size_t k, Hashed& hashed, Scratch& scratch) const;
     void take_allowed(std::size_t found, Scratch& scratch) const;
