@@ -142,7 +142,8 @@ void CellScan::project(const Queries& queries, std::size_t first, std::size_t co
 void CellScan::rank_cells(const float* y, Scratch& scratch) const {
     cells_.code_query(y, scratch.cell_query);
     scratch.cell_distances.resize(cells_.padded_size() + block_vectors);
-    scratch.positions.resize(std::max(scratch.positions.size(), cells_.padded_size() + 16));
+    scratch.positions.resize(
+        std::max(scratch.positions.size(), cells_.padded_size() + block_vectors));
     cells_.rank(scratch.cell_query, scratch.cell_distances.data());
 }
 
@@ -245,9 +246,8 @@ void CellScan::scan_cell(Key probe, std::uint32_t limit, const Hashed& hashed,
     scratch.scanned += count * block_vectors;
 }
 
-// Asks for the rows that were kept so far, which are nearly all of those that will be verified:
-// they arrive while the other cells are scanned. Into the second cache, and no more than fits
-// there.
+// Asks for the rows that were kept so far, many of which will be verified: they arrive while the
+// other cells are scanned. Into the second cache, and no more than fits there.
 void CellScan::ask_for_rows(const Scratch& scratch) const {
     const Rows& rows = verifier_.rows();
     const std::size_t count = std::min(scratch.kept, rows_ahead_bytes / rows.stride);
